@@ -1,0 +1,225 @@
+"""What came in, what was set aside and why, how late, from when to when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["REASONS", "FileFigures", "IngestReport", "SourceFigures"]
+
+LONGEST = 366
+"""Delays are counted by whole day up to this many; longer ones count as this."""
+
+REASONS = {
+    "bad_date": "a date that fits none of the formats",
+    "bad_encoding": "bytes that are not in the declared encoding",
+    "bad_json": "a line that is no JSON object",
+    "bad_number": "a number that cannot be read",
+    "contradiction": "another content than a known version with the same entry date",
+    "date_out_of_range": "a date outside the period that is believed",
+    "free_text": "a value too long to be a controlled one",
+    "identity_in_field": "something shaped as a NIR, a telephone number or an e-mail",
+    "line_too_long": "a line longer than max_line_bytes",
+    "missing_person": "no person key",
+    "missing_recorded_at": "no entry date",
+    "missing_row_key": "no row key",
+    "missing_time": "no date of the event",
+    "nested_value": "an object or a list where a value is expected",
+    "nul_byte": "a NUL byte in the line",
+    "open_quote": "a quote that is opened and not closed",
+    "recorded_after_observation": "an entry date after the end of observation",
+    "stray_return": "a carriage return inside the line",
+    "unknown_code": "a code that the mapping does not list",
+    "unknown_value": "a value that the mapping does not list",
+    "wrong_number_of_columns": "more or fewer columns than the header",
+}
+"""Every reason for which a row is set aside, in plain words."""
+
+
+@dataclass
+class FileFigures:
+    """One file of one table: counts, kept beside the file's fingerprint.
+
+    Every row read is an event-bearing row, a row without event, or a row set aside.
+    """
+
+    source: str
+    table: str
+    file: str
+    rows: int = 0
+    mapped: int = 0
+    without_event: int = 0
+    events: int = 0
+    duplicates: int = 0
+    versions: int = 0
+    persons_created: int = 0
+    set_aside: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    delays: list[int] = field(default_factory=lambda: [0] * (LONGEST + 1))
+    first: str | None = None
+    last: str | None = None
+
+    def saw(self, events: pa.Table) -> None:
+        """Take the period and the entry delays of some events into account."""
+        timed = events.filter(pc.is_valid(events["time"]))
+        if not timed.num_rows:
+            return
+        bounds: Any = pc.min_max(timed["time"]).as_py()
+        self.first = min(filter(None, (self.first, bounds["min"].isoformat())))
+        self.last = max(filter(None, (self.last, bounds["max"].isoformat())))
+        delay = np.asarray(timed["recorded_at"]).astype("datetime64[us]") - np.asarray(
+            timed["time"]
+        ).astype("datetime64[us]")
+        days = delay[delay >= np.timedelta64(0)] // np.timedelta64(1, "D")
+        counted = np.bincount(np.minimum(days.astype(np.int64), LONGEST), minlength=LONGEST + 1)
+        self.delays = (np.array(self.delays) + counted).tolist()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**self.__dict__, "set_aside": dict(self.set_aside), "unknown": dict(self.unknown)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FileFigures:
+        """The inverse of :meth:`as_dict`."""
+        values = dict(values)
+        values["set_aside"] = Counter(values["set_aside"])
+        values["unknown"] = Counter(values["unknown"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class SourceFigures:
+    """One source: the sum of its files."""
+
+    name: str
+    service: str
+    files: tuple[FileFigures, ...]
+
+    def total(self, what: str) -> int:
+        """The sum of a count over files."""
+        return sum(getattr(file, what) for file in self.files)
+
+    def counter(self, what: str) -> dict[str, int]:
+        """The sum of a counter over files, largest first."""
+        total: Counter[str] = Counter()
+        for file in self.files:
+            total.update(getattr(file, what))
+        return dict(total.most_common())
+
+    def delay(self, share: float) -> int | None:
+        """The number of whole days from `time` to `recorded_at` that a share stays within."""
+        counts = np.sum([file.delays for file in self.files], axis=0)
+        total = counts.sum() if self.files else 0
+        return int(np.searchsorted(np.cumsum(counts), share * total)) if total else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        firsts = [file.first for file in self.files if file.first]
+        lasts = [file.last for file in self.files if file.last]
+        return {
+            "service": self.service,
+            "rows": self.total("rows"),
+            "events": self.total("events"),
+            "duplicates": self.total("duplicates"),
+            "versions": self.total("versions"),
+            "rows_without_event": self.total("without_event"),
+            "rows_set_aside": sum(self.counter("set_aside").values()),
+            "set_aside": self.counter("set_aside"),
+            "unknown_codes": self.counter("unknown"),
+            "delay_days": {"median": self.delay(0.5), "p90": self.delay(0.9)},
+            "first": min(firsts) if firsts else None,
+            "last": max(lasts) if lasts else None,
+            "tables": [
+                {k: v for k, v in file.as_dict().items() if k not in {"source", "delays"}}
+                for file in self.files
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest found, for people and programs.
+
+    Attributes:
+        sources: Figures per source, over every file of the territory.
+        added: Events that this run added (corrections included).
+        read: Files that this run read.
+        skipped: Files that were in the timelines already.
+        failures: Files or tables that could not be read at all, with the error.
+        identity: How identifiers were united.
+        subjects: Persons in the timelines' vault.
+        version: Delta version of the timelines.
+        places: Where the results lie.
+        seconds: Duration.
+    """
+
+    sources: Sequence[SourceFigures]
+    added: int
+    read: int
+    skipped: int
+    failures: Sequence[str]
+    identity: dict[str, int]
+    subjects: int
+    version: int
+    places: dict[str, str]
+    seconds: float
+    when: datetime
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "when": self.when.isoformat(timespec="seconds"),
+            "seconds": round(self.seconds, 2),
+            "files_read": self.read,
+            "files_skipped": self.skipped,
+            "events_added": self.added,
+            "persons": self.subjects,
+            "timelines_version": self.version,
+            "identity": self.identity,
+            "failures": list(self.failures),
+            "sources": {source.name: source.as_dict() for source in self.sources},
+            "places": self.places,
+        }
+
+    def text(self) -> str:
+        """A table of the sources, what was set aside and what failed, for a terminal."""
+        head = ("", "rows", "new events", "corrections", "known", "no event", "set aside")
+        counts = ("rows", "events", "versions", "duplicates", "without_event")
+        lines: list[tuple[str, ...]] = [head]
+        for source in self.sources:
+            aside = sum(source.counter("set_aside").values())
+            numbers = [*(source.total(what) for what in counts), aside]
+            lines.append((source.name, *(f"{number:,}".replace(",", " ") for number in numbers)))
+        widths = [max(len(line[place]) for line in lines) for place in range(len(head))]
+        table = [
+            "  ".join(
+                cell.ljust(width) if place == 0 else cell.rjust(width)
+                for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
+        ]
+        reasons: Counter[str] = Counter()
+        for source in self.sources:
+            reasons.update(source.counter("set_aside"))
+        said = [f"  {count:>7}  {REASONS[reason]}" for reason, count in reasons.most_common()]
+        return "\n".join(
+            [
+                f"{self.added} events added for {self.subjects} persons known; "
+                f"{self.read} file(s) read, {self.skipped} unchanged, in {self.seconds:.1f} s",
+                "",
+                *table,
+                *(["", "Rows set aside, by reason:", *said] if said else []),
+                *(
+                    ["", "Not read:", *(f"  {failure}" for failure in self.failures)]
+                    if self.failures
+                    else []
+                ),
+            ]
+        )

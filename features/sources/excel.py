@@ -1,0 +1,86 @@
+"""Excel workbooks: one sheet, its first row the header; formulas give their stored result."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
+
+from features.errors import DataError
+from features.settings import ReaderOptions
+from features.sources import Batch
+
+__all__ = ["ExcelReader"]
+
+ROWS = 100_000
+
+
+class ExcelReader:
+    """Rows of one sheet, as text columns; see :mod:`features.sources`."""
+
+    def __init__(self, file: Path, options: ReaderOptions, part: str | None = None) -> None:
+        self._file = file
+        self._options = options
+        try:
+            book = CalamineWorkbook.from_path(str(file))
+        except CalamineError as error:
+            raise DataError(
+                f"reading '{file.name}'",
+                expected="an Excel workbook",
+                got="other content, or a damaged file",
+                hint="Save it again as .xlsx.",
+            ) from error
+        name = part or book.sheet_names[0]
+        if name not in book.sheet_names:
+            raise DataError(
+                f"reading '{file.name}': sheet '{name}'",
+                expected="one of its sheets",
+                got=", ".join(book.sheet_names),
+                hint="Correct 'sheet' in the mapping.",
+            )
+        self._sheet: CalamineSheet = book.get_sheet_by_name(name)
+        header: list[object] = next(iter(self._sheet.iter_rows()), [])
+        self.names = tuple(str(value).strip() for value in header)
+        if not any(self.names):
+            raise DataError(
+                f"reading '{file.name}': sheet '{name}'",
+                expected="column names in the first row",
+                got="an empty row",
+                hint="Put the names in the first row.",
+            )
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        """The sheet's rows; see :mod:`features.sources`."""
+        places = [self.names.index(name) for name in columns]
+        values: list[list[str | None]] = [[] for _ in columns]
+        rows: list[int] = []
+        for number, row in enumerate(self._sheet.iter_rows()):
+            if number == 0:
+                continue
+            picked = [self._text(row[place]) for place in places]
+            if any(value is not None for value in picked):
+                rows.append(number)
+                for column, value in zip(values, picked, strict=True):
+                    column.append(value)
+            if len(rows) >= ROWS:
+                yield _batch(columns, values, rows)
+                values, rows = [[] for _ in columns], []
+        if rows:
+            yield _batch(columns, values, rows)
+
+    def _text(self, value: object) -> str | None:
+        if isinstance(value, float) and value.is_integer():
+            return str(int(value))
+        if isinstance(value, dt.datetime | dt.date):
+            return value.isoformat()
+        text = str(value).strip()
+        return None if text == "" or text in self._options.nulls else text
+
+
+def _batch(columns: Sequence[str], values: list[list[str | None]], rows: list[int]) -> Batch:
+    arrays = [pa.array(column, pa.string()) for column in values]
+    return Batch(pa.Table.from_arrays(arrays, names=list(columns)), np.array(rows, np.int64))

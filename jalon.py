@@ -1,0 +1,344 @@
+"""The front door: the command line, and the names that a notebook imports."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from features.errors import ConfigurationError, JalonError
+from features.territory import Territory, check_sections
+
+__all__ = ["JalonError", "Territory", "app", "main", "open_territory"]
+
+Report = Callable[[str, float], None]
+
+app = typer.Typer(
+    name="jalon",
+    help="From the exports of several services to explained, shared risk scores.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Where = Annotated[
+    str, typer.Argument(metavar="TERRITORY", help="A name under territories/, a folder or a file.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the exports (or JALON_DATA).")]
+Home = Annotated[
+    Path | None, typer.Option("--home", help="Work folder (default .jalon/<territory>).")
+]
+
+
+def open_territory(
+    where: str | Path, *, home: str | Path | None = None, data: str | Path | None = None
+) -> Territory:
+    """A territory whose three sections have been checked.
+
+    Args:
+        where: A name under ``territories/``, a folder, or a YAML file.
+        home: The work folder; by default ``.jalon/<name>``.
+        data: The folder of the exports.
+
+    Returns:
+        The opened territory, as `features.ingest.ingest` and `training.train.train` take it.
+
+    Raises:
+        ConfigurationError: all faults of the file at once, each with its line and remedy.
+
+    Example:
+        >>> open_territory("nowhere-land")
+        Traceback (most recent call last):
+        features.errors.ConfigurationError: opening territory 'nowhere-land'. ...
+    """
+    from features.settings import FeaturesSettings
+    from serving.settings import ServingSettings
+    from training.settings import TrainingSettings
+
+    territory = Territory.open(where, home=home, data=data)
+    check_sections(
+        territory,
+        {"features": FeaturesSettings, "training": TrainingSettings, "serving": ServingSettings},
+    )
+    return territory
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Report]:
+    """Progress on standard error: the step under way and its share done."""
+    columns = (
+        TextColumn("[bold]{task.fields[title]}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=err, transient=not err.is_terminal) as bars:
+        bar = bars.add_task("", total=1.0, title=title)
+
+        def report(step: str, share: float) -> None:
+            bars.update(bar, description=step, completed=share)
+
+        yield report
+        bars.update(bar, description="done", completed=1.0)
+
+
+def _tell(payload: Mapping[str, Any], as_json: bool, show: Callable[[], None], then: str) -> None:
+    """The result: JSON for a program, or tables and the next sensible command for a person."""
+    if as_json:
+        sys.stdout.write(json.dumps(payload, ensure_ascii=False, indent=2, default=str) + "\n")
+        return
+    show()
+    if then:
+        out.print(f"[dim]Next:[/dim] {then}", highlight=False)
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    return table
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4f}".rstrip("0").rstrip(".")
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", " ")
+    return str(value)
+
+
+@app.command()
+def simulate(
+    where: Where = "demo",
+    people: Annotated[int, typer.Option(min=50, help="How many people.")] = 20_000,
+    years: Annotated[int, typer.Option(min=1, max=10, help="How many years.")] = 3,
+    seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 2026,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play the outside world: five services' raw exports, and the truth apart."""
+    territory = Territory.open(where, home=home)
+    payload = _simulate(territory, people=people, years=years, seed=seed)
+    shown = {k: v for k, v in payload.items() if not isinstance(v, dict)}
+    _tell(payload, as_json, lambda: _show_flat("Simulated", shown), f"jalon ingest {where}")
+
+
+def _simulate(territory: Territory, **arguments: int) -> dict[str, Any]:
+    """Play the outside world beside the work folder's own files; a set made before is kept."""
+    from simulator import SimulationError
+    from simulator import simulate as run
+
+    folder = territory.home / "simulation"
+    with _progress("simulate") as report:
+        try:
+            summary = run(folder, progress=report, **arguments)
+        except SimulationError as error:
+            raise JalonError(str(error)) from error
+    return {
+        "people": summary.people,
+        "days": summary.days,
+        "rows": sum(summary.files.values()),
+        "best_attainable_auc": round(summary.figures["auc_best_attainable"], 4),
+        "already_there": summary.already_there,
+        "folder": str(summary.folder),
+        "seconds": summary.seconds,
+        "spoiled": summary.spoiled,
+        "figures": summary.figures,
+    }
+
+
+@app.command()
+def ingest(where: Where, data: Data = None, home: Home = None, as_json: AsJson = False) -> None:
+    """Read the exports into timelines; rows that do not fit are set aside with the reason."""
+    from features.ingest import ingest as run
+
+    territory = open_territory(where, home=home, data=data)
+    if not territory.data.is_dir():
+        raise JalonError(
+            f"ingesting '{territory.name}'",
+            expected=f"the folder of its exports at '{territory.data}'",
+            got="none",
+            hint=f"Give it with --data or JALON_DATA, or make one: jalon simulate {where}",
+        )
+    with _progress("ingest") as report:
+        result = run(territory, progress=report)
+    payload = result.as_dict()
+    _tell(payload, as_json, lambda: _say(result.text()), f"jalon features {where}")
+
+
+@app.command()
+def features(where: Where, data: Data = None, home: Home = None, as_json: AsJson = False) -> None:
+    """Build the feature matrix of the territory's cohort, as known at each prediction time."""
+    from training.train import build
+
+    territory = open_territory(where, home=home, data=data)
+    with _progress("features") as report:
+        result = build(territory, progress=report)
+    payload = result.as_dict()
+    _tell(payload, as_json, lambda: _show_flat("Matrix", payload), f"jalon train {where}")
+
+
+@app.command()
+def train(where: Where, data: Data = None, home: Home = None, as_json: AsJson = False) -> None:
+    """Train, compare and calibrate the models; the best one becomes the champion."""
+    from training.train import train as run
+
+    territory = open_territory(where, home=home, data=data)
+    with _progress("train") as report:
+        result = run(territory, progress=report)
+    _tell(result.as_dict(), as_json, lambda: _say(result.text()), f"jalon score {where}")
+
+
+@app.command()
+def score(
+    where: Where,
+    at: Annotated[
+        str | None, typer.Option(help="Local date (2025-12-31); default: end of observation.")
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score everyone in an open pathway, with reasons, as known at a date."""
+    from serving.scoring import score_territory
+
+    territory = open_territory(where, home=home)
+    with _progress("score") as report:
+        result = score_territory(territory, at=at, progress=report)
+    payload = result.as_dict()
+    then = f"jalon serve {where}"
+    if not result.people:
+        then = f"nobody is at risk at that date; give another: jalon score {where} --at 2025-06-01"
+    _tell(payload, as_json, lambda: _show_flat("Scored", payload), then)
+
+
+@app.command()
+def key(
+    where: Where,
+    service: Annotated[str, typer.Argument(help="The service that will call.")],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Create an API key for a service; it is shown once and stored hashed."""
+    from serving.access import create_key
+
+    territory = open_territory(where, home=home)
+    secret = create_key(territory, service)
+    if as_json:
+        sys.stdout.write(json.dumps({"service": service, "key": secret}) + "\n")
+    else:
+        sys.stdout.write(secret + "\n")
+        err.print("[dim]Keep it now: it is stored hashed and cannot be shown again.[/dim]")
+
+
+@app.command()
+def serve(
+    where: Where = "demo",
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve the champion: POST /score, POST /score_timelines, a page that says what runs."""
+    from serving.serve import run
+
+    def say(address: str) -> None:
+        sys.stdout.write(json.dumps({"address": address}) + "\n")
+        sys.stdout.flush()
+
+    territory = open_territory(where, home=home)
+    run(territory, host=host, port=port, ready=say if as_json else None)
+
+
+@app.command()
+def demo(
+    people: Annotated[int, typer.Option(min=50, help="How many people.")] = 20_000,
+    then_serve: Annotated[
+        bool, typer.Option("--serve/--no-serve", help="Serve at the end, until Ctrl-C.")
+    ] = True,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate, ingest, train, score and serve the demo territory."""
+    from features.ingest import ingest as run_ingest
+    from serving.scoring import score_territory
+    from serving.serve import check_port, run
+    from training.train import train as run_train
+
+    territory = open_territory("demo", home=home)
+    if then_serve:
+        check_port(territory)
+    started = time.perf_counter()
+    simulated = _simulate(territory, people=people)
+    with _progress("ingest  ") as report:
+        ingested = run_ingest(territory, progress=report)
+    with _progress("train   ") as report:
+        trained = run_train(territory, progress=report)
+    with _progress("score   ") as report:
+        scored = score_territory(territory, progress=report)
+    payload = {
+        "simulate": simulated,
+        "ingest": ingested.as_dict(),
+        "train": trained.as_dict(),
+        "score": scored.as_dict(),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+
+    def show() -> None:
+        _say(ingested.text())
+        _say(trained.text())
+        _show_flat("Scored", scored.as_dict())
+        out.print(f"All of it took {payload['seconds']} s; results lie in {territory.home}/")
+
+    _tell(payload, as_json, show, "" if then_serve else "jalon serve demo")
+    if then_serve:
+        run(territory)
+
+
+def _say(text: str) -> None:
+    """Text that is laid out already."""
+    sys.stdout.write(text + "\n\n")
+
+
+def _show_flat(title: str, payload: Mapping[str, Any]) -> None:
+    rows = [(k.replace("_", " "), v) for k, v in payload.items() if not isinstance(v, dict | list)]
+    out.print(_table(title, ("", ""), rows))
+    for name, value in payload.items():
+        if isinstance(value, dict) and value:
+            out.print(_table(name.replace("_", " "), ("", ""), list(value.items())))
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 an error to act on, 2 a wrong call, 130 interrupted."""
+    try:
+        app(standalone_mode=True)
+    except ConfigurationError as error:
+        err.print(f"[bold red]jalon:[/bold red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except JalonError as error:
+        err.print(f"[bold red]jalon:[/bold red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
