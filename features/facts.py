@@ -14,7 +14,7 @@ from features.errors import ConfigurationError
 if TYPE_CHECKING:
     from features.catalogue import Feature
 
-__all__ = ["LANGUAGES", "messages", "sentence"]
+__all__ = ["LANGUAGES", "day_text", "messages", "sentence"]
 
 LANGUAGES: Mapping[str, str] = {"fr": "fr_FR", "en": "en_GB"}
 """Languages that facts are told in, and the manner of their dates and numbers."""
@@ -114,6 +114,20 @@ def _key(feature: Feature, value: float, last_day: int | None) -> str:
     return measure
 
 
+def day_text(day: date, lang: str) -> str:
+    """A date as a person writes it.
+
+    Example:
+        >>> day_text(date(2025, 9, 1), "fr"), day_text(date(2025, 9, 1), "en")
+        ('1er septembre 2025', '1 September 2025')
+    """
+    from babel.dates import format_date
+
+    said = format_date(day, format="long", locale=LANGUAGES[lang])
+    # French writes the first of a month as an ordinal, which CLDR's pattern cannot.
+    return f"1er{said[1:]}" if lang == "fr" and day.day == 1 else said
+
+
 class _Told(dict[str, str]):
     """The places of a sentence, worded only when the sentence has them."""
 
@@ -129,12 +143,7 @@ class _Told(dict[str, str]):
         return self.feature.label[self.lang]
 
     def _date(self) -> str:
-        from babel.dates import format_date
-
-        day = self._day()
-        said = format_date(day, format="long", locale=self.locale)
-        # French writes the first of a month as an ordinal, which CLDR's pattern cannot.
-        return f"1er{said[1:]}" if self.lang == "fr" and day.day == 1 else said
+        return day_text(self._day(), self.lang)
 
     def _month(self) -> str:
         from babel.dates import format_date

@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from babel.dates import format_date
 from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from features.facts import day_text
 from serving.settings import Language
 from serving.wording import text
 
@@ -82,6 +82,6 @@ def _facts(state: ServiceState, lang: Language, say: Any) -> list[tuple[str, str
         count = format_decimal(latest.people, locale=lang)
         few = say("page.people_few", count=FEW)
         facts.append((say("page.people"), count if latest.people >= FEW else few))
-        day = format_date(latest.local_day, format="long", locale=lang)
+        day = day_text(latest.local_day, lang)
         facts.append((say("page.at"), day))
     return [*facts, (say("page.state"), ready)]
