@@ -25,6 +25,7 @@ from serving.rendering import answer
 from serving.schemas import ScoreRequest, TimelinesRequest
 from serving.settings import Language
 from serving.state import ServiceState
+from serving.wording import LANGUAGES
 
 __all__ = ["build_app"]
 
@@ -49,9 +50,12 @@ class Routes:
 
     async def index(self, request: Request) -> Response:
         """The landing page."""
-        lang = language_of(request, self.state.language)
-        html = await anyio.to_thread.run_sync(landing, self.state, lang)
-        return HTMLResponse(html, headers={"Content-Language": lang, "Vary": "Accept-Language"})
+        wished = request.query_params.get("lang")
+        # People get the territory's language whatever their browser says; a switch changes it.
+        lang = next((one for one in LANGUAGES if one == wished), self.state.language)
+        address = str(request.base_url).rstrip("/")
+        html = await anyio.to_thread.run_sync(landing, self.state, lang, address)
+        return HTMLResponse(html, headers={"Content-Language": lang})
 
     async def style(self, request: Request) -> Response:
         """The landing page's style sheet."""

@@ -42,12 +42,13 @@ def _template() -> Template:
     return environment.get_template("landing.html")
 
 
-def landing(state: ServiceState, lang: Language) -> str:
+def landing(state: ServiceState, lang: Language, address: str) -> str:
     """The page as HTML, complete in itself but for its own style sheet.
 
     Args:
         state: The service's; when nothing is loaded the page says so.
         lang: Language of every text.
+        address: Where this service answers, for the example.
     """
 
     def say(key: str, **values: Any) -> str:
@@ -56,6 +57,7 @@ def landing(state: ServiceState, lang: Language) -> str:
     return _template().render(
         t=say,
         lang=lang,
+        address=address,
         other="en" if lang == "fr" else "fr",
         territory=state.territory.name if state.territory else "?",
         ready=state.scorer is not None,

@@ -382,12 +382,13 @@ def test_the_body_must_be_announced_as_json(server: Server) -> None:
 
 def test_the_landing_page_says_what_runs_here_in_both_languages(server: Server) -> None:
     with server.client(None) as client:
-        french, english = client.get("/"), client.get("/", params={"lang": "en"})
+        french = client.get("/", headers={"Accept-Language": "en-GB,en"})
+        english = client.get("/", params={"lang": "en"})
         style = client.get("/static/jalon.css")
     assert french.headers["content-language"] == "fr"
     assert '<html lang="fr">' in french.text
     assert '<html lang="en">' in english.text
-    for said in ("Personnes évaluées", "1 janvier 2026", "POST /score", "jalon key demo"):
+    for said in ("Personnes évaluées", "1er janvier 2026", "POST /score", "jalon key demo"):
         assert said in french.text
     assert "People scored" in english.text
     people = f"{server.town.report.people}"
