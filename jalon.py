@@ -95,14 +95,23 @@ def _progress(title: str) -> Iterator[Report]:
         bars.update(bar, description="done", completed=1.0)
 
 
-def _tell(payload: Mapping[str, Any], as_json: bool, show: Callable[[], None], then: str) -> None:
-    """The result: JSON for a program, or tables and the next sensible command for a person."""
+def _tell(
+    payload: Mapping[str, Any],
+    as_json: bool,
+    show: Callable[[], None],
+    then: str,
+    places: Sequence[str | Path] = (),
+) -> None:
+    """The result: JSON for a program, or tables, where it lies and what comes next for a person."""
     if as_json:
         sys.stdout.write(json.dumps(payload, ensure_ascii=False, indent=2, default=str) + "\n")
         return
     show()
+    if places:
+        lie = "  ".join(str(place) for place in places)
+        out.print(f"[dim]Results:[/dim] {lie}", highlight=False, soft_wrap=True)
     if then:
-        out.print(f"[dim]Next:[/dim] {then}", highlight=False)
+        out.print(f"[dim]Next:[/dim] {then}", highlight=False, soft_wrap=True)
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
@@ -182,7 +191,8 @@ def ingest(where: Where, data: Data = None, home: Home = None, as_json: AsJson =
     with _progress("ingest") as report:
         result = run(territory, progress=report)
     payload = result.as_dict()
-    _tell(payload, as_json, lambda: _say(result.text()), f"jalon features {where}")
+    places = list(result.places.values())
+    _tell(payload, as_json, lambda: _say(result.text()), f"jalon features {where}", places)
 
 
 @app.command()
@@ -194,7 +204,8 @@ def features(where: Where, data: Data = None, home: Home = None, as_json: AsJson
     with _progress("features") as report:
         result = build(territory, progress=report)
     payload = result.as_dict()
-    _tell(payload, as_json, lambda: _show_flat("Matrix", payload), f"jalon train {where}")
+    then, places = f"jalon train {where}", [territory.home / result.matrix_file]
+    _tell(payload, as_json, lambda: _show_flat("Matrix", payload), then, places)
 
 
 @app.command()
@@ -205,7 +216,8 @@ def train(where: Where, data: Data = None, home: Home = None, as_json: AsJson = 
     territory = open_territory(where, home=home, data=data)
     with _progress("train") as report:
         result = run(territory, progress=report)
-    _tell(result.as_dict(), as_json, lambda: _say(result.text()), f"jalon score {where}")
+    then = f"jalon score {where}"
+    _tell(result.as_dict(), as_json, lambda: _say(result.text()), then, _trained(territory))
 
 
 @app.command()
@@ -306,11 +318,18 @@ def demo(
         _say(ingested.text())
         _say(trained.text())
         _show_flat("Scored", scored.as_dict())
-        out.print(f"All of it took {payload['seconds']} s; results lie in {territory.home}/")
+        out.print(f"All of it took {payload['seconds']} s.", highlight=False)
 
-    _tell(payload, as_json, show, "" if then_serve else "jalon serve demo")
+    then, places = "" if then_serve else "jalon serve demo", [territory.home, *_trained(territory)]
+    _tell(payload, as_json, show, then, places)
     if then_serve:
         run(territory)
+
+
+def _trained(territory: Territory) -> list[Path]:
+    """Where a training's reports and models lie."""
+    pages = [territory.home / "reports" / f"training.{lang}.html" for lang in ("fr", "en")]
+    return [*pages, territory.home / "mlflow"]
 
 
 def _say(text: str) -> None:

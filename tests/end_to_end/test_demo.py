@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import re
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from features.redaction import looks_like_identity
 from features.timelines import Timelines
-from tests.end_to_end.conftest import Ran, jalon_json
+from tests.end_to_end.conftest import ROOT, Ran, jalon_json
 
 
 def test_every_row_read_is_accounted_for(demo: Ran) -> None:
@@ -100,3 +102,18 @@ def test_results_lie_where_they_are_said_to(demo: Ran) -> None:
         assert Path(place).exists()
     assert (demo.home / "reports" / "training.fr.html").is_file()
     assert (demo.home / "mlflow" / "mlflow.db").is_file()
+
+
+def test_a_person_is_told_where_results_lie_and_what_comes_next(demo: Ran) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "jalon", "features", "demo", "--home", str(demo.home)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = re.search(r"Results: (\S+)\n", done.stdout)
+    assert said is not None
+    assert Path(said.group(1)).is_file()
+    assert "Next: jalon train demo" in done.stdout
+    assert "features" in done.stderr
