@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +27,8 @@ from features.territory import Territory, check_sections
 __all__ = ["JalonError", "Territory", "app", "main", "open_territory"]
 
 Report = Callable[[str, float], None]
+SIMULATED = "simulation/exports"
+"""Where a simulated territory's exports lie in its work folder."""
 
 app = typer.Typer(
     name="jalon",
@@ -85,7 +93,17 @@ def _progress(title: str) -> Iterator[Report]:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=err, transient=not err.is_terminal) as bars:
+    if not err.is_terminal:
+        told: set[str] = set()
+
+        def line(step: str, share: float) -> None:
+            if step not in told:
+                told.add(step)
+                err.print(f"{title.strip()}: {step}", highlight=False, soft_wrap=True)
+
+        yield line
+        return
+    with Progress(*columns, console=err) as bars:
         bar = bars.add_task("", total=1.0, title=title)
 
         def report(step: str, share: float) -> None:
@@ -135,31 +153,72 @@ def _cell(value: object) -> str:
     return str(value)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"jalon {version('jalon')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    wanted: Annotated[
+        bool,
+        typer.Option("--version", help="Say the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """From the exports of several services to explained, shared risk scores."""
+
+
 @app.command()
 def simulate(
     where: Where = "demo",
     people: Annotated[int, typer.Option(min=50, help="How many people.")] = 20_000,
-    years: Annotated[int, typer.Option(min=1, max=10, help="How many years.")] = 3,
     seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 2026,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
     """Play the outside world: five services' raw exports, and the truth apart."""
     territory = Territory.open(where, home=home)
-    payload = _simulate(territory, people=people, years=years, seed=seed)
+    if territory.raw.get("data") != SIMULATED:
+        raise ConfigurationError(
+            f"simulating for territory '{territory.name}'",
+            expected=f"a territory that reads the simulated exports (data: {SIMULATED})",
+            got="one with exports of its own",
+            hint="jalon simulate demo",
+        )
+    payload = _simulate(territory, people=people, seed=seed)
     shown = {k: v for k, v in payload.items() if not isinstance(v, dict)}
     _tell(payload, as_json, lambda: _show_flat("Simulated", shown), f"jalon ingest {where}")
 
 
-def _simulate(territory: Territory, **arguments: int) -> dict[str, Any]:
-    """Play the outside world beside the work folder's own files; a set made before is kept."""
+def _simulate(territory: Territory, people: int, seed: int = 2026) -> dict[str, Any]:
+    """Play the outside world in a folder of the work folder; a set made before is kept.
+
+    The simulated period ends where the territory's observation does. Another set is refused once
+    timelines were made from the first: two populations in one table would look like one.
+    """
+    from features.settings import FeaturesSettings
     from simulator import SimulationError
     from simulator import simulate as run
+    from simulator.clock import START
+    from simulator.run import process_digest
 
+    years = territory.section("features", FeaturesSettings).observation.until.year - START.year
     folder = territory.home / "simulation"
+    described = folder / "simulation.json"
+    if described.is_file() and (territory.home / "timelines").is_dir():
+        before = json.loads(described.read_text(encoding="utf-8"))["arguments"]
+        asked = {"people": people, "seed": seed, "years": years, "process": process_digest()}
+        if any(before[name] != value for name, value in asked.items()):
+            raise JalonError(
+                f"simulating into '{territory.home}'",
+                expected="the set that its timelines were made from",
+                got="another number of people, seed, period or version of the simulator",
+                hint=f"Remove '{territory.home}', or give another work folder with --home.",
+            )
     with _progress("simulate") as report:
         try:
-            summary = run(folder, progress=report, **arguments)
+            summary = run(folder, people=people, years=years, seed=seed, progress=report)
         except SimulationError as error:
             raise JalonError(str(error)) from error
     return {
@@ -186,13 +245,18 @@ def ingest(where: Where, data: Data = None, home: Home = None, as_json: AsJson =
             f"ingesting '{territory.name}'",
             expected=f"the folder of its exports at '{territory.data}'",
             got="none",
-            hint=f"Give it with --data or JALON_DATA, or make one: jalon simulate {where}",
+            hint=f"jalon simulate {where}"
+            if territory.raw.get("data") == SIMULATED
+            else f"Say where it is: jalon ingest {where} --data FOLDER",
         )
     with _progress("ingest") as report:
         result = run(territory, progress=report)
     payload = result.as_dict()
     places = list(result.places.values())
-    _tell(payload, as_json, lambda: _say(result.text()), f"jalon features {where}", places)
+    then = f"jalon features {where}"
+    if result.failures:
+        then = f"mend what was not read, then again: jalon ingest {where}"
+    _tell(payload, as_json, lambda: _say(result.text()), then, places)
 
 
 @app.command()
@@ -245,14 +309,34 @@ def score(
 @app.command()
 def key(
     where: Where,
-    service: Annotated[str, typer.Argument(help="The service that will call.")],
+    service: Annotated[
+        str | None, typer.Argument(help="The service that will call; none lists the keys.")
+    ] = None,
+    revoke: Annotated[
+        str | None, typer.Option(help="Refuse the key of this prefix from now on.")
+    ] = None,
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create an API key for a service; it is shown once and stored hashed."""
-    from serving.access import create_key
+    """Create an API key for a service (shown once, stored hashed), list the keys, or revoke one."""
+    from serving.access import create_key, list_keys, revoke_key
+    from serving.database import Database
+    from serving.settings import ServingSettings
 
     territory = open_territory(where, home=home)
+    if service is None or revoke is not None:
+        database = Database.open(territory, territory.section("serving", ServingSettings))
+        try:
+            if revoke is not None:
+                revoke_key(database, revoke)
+            records = [asdict(record) for record in list_keys(database)]
+        finally:
+            database.close()
+        rows = [list(record.values()) for record in records]
+        columns = list(records[0]) if records else ["no key yet"]
+        show = partial(out.print, _table("API keys", columns, rows))
+        _tell({"keys": records}, as_json, show, f"jalon key {where} SERVICE")
+        return
     secret = create_key(territory, service)
     if as_json:
         sys.stdout.write(json.dumps({"service": service, "key": secret}) + "\n")
@@ -338,15 +422,32 @@ def _say(text: str) -> None:
 
 
 def _show_flat(title: str, payload: Mapping[str, Any]) -> None:
-    rows = [(k.replace("_", " "), v) for k, v in payload.items() if not isinstance(v, dict | list)]
-    out.print(_table(title, ("", ""), rows))
+    """Names and values, aligned; what is nested by a line for each of its entries."""
+    rows: list[tuple[str, str]] = []
     for name, value in payload.items():
-        if isinstance(value, dict) and value:
-            out.print(_table(name.replace("_", " "), ("", ""), list(value.items())))
+        if isinstance(value, Mapping):
+            rows += [(f"{name} {inner}".replace("_", " "), _cell(v)) for inner, v in value.items()]
+        elif not isinstance(value, list):
+            rows.append((name.replace("_", " "), _cell(value)))
+    width = max(len(name) for name, _ in rows)
+    _say("\n".join([title, *(f"  {name.ljust(width)}  {value}" for name, value in rows)]))
+
+
+def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Say where an unforeseen error arose, without its message: it may quote a person's data."""
+    frames = traceback.extract_tb(trace)[-3:]
+    place = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
+    err.print(f"[bold red]jalon:[/bold red] a defect: {kind.__name__} at {place}", highlight=False)
+    err.print("Set JALON_DEBUG=1 to see all of it, on a screen that nobody else reads.")
+    if os.environ.get("JALON_DEBUG"):
+        sys.__excepthook__(kind, error, trace)
 
 
 def main() -> None:
     """Run the command line: 0 done, 1 an error to act on, 2 a wrong call, 130 interrupted."""
+    sys.excepthook = _defect
+    # Scores, timelines and keys are for the one who runs this, not for every user of the machine.
+    os.umask(0o077)
     try:
         app(standalone_mode=True)
     except ConfigurationError as error:

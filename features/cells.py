@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from features.errors import DataError
 from features.identity import SEPARATOR
-from features.redaction import looks_like_identity
+from features.redaction import WITHHELD, code_shaped, looks_like_identity
 from features.settings import EventRule, Value
 
 __all__ = ["Cells"]
@@ -33,18 +33,25 @@ class Cells:
     Args:
         table: Raw rows, text or typed.
         nulls: Texts that mean a missing value.
+        persons: Columns that hold the person's key.
 
     Attributes:
         refused: Rows set aside so far.
         aside: Their reason and column, by place in the batch.
-        unknown: Codes and values that no rule lists: (column, value) to count.
+        unknown: Codes and values that no rule lists: (column, value) to count. What is not shaped
+            as a code is counted as withheld.
+        personal: Those that are a key of their row's person: no report may show them.
     """
 
-    def __init__(self, table: pa.Table, nulls: Sequence[str] = ("",)) -> None:
+    def __init__(
+        self, table: pa.Table, nulls: Sequence[str] = ("",), persons: Sequence[str] = ()
+    ) -> None:
         self.table = table
         self.refused: Mask = np.zeros(table.num_rows, bool)
         self.aside: dict[int, tuple[str, str | None]] = {}
         self.unknown: Counter[tuple[str, str]] = Counter()
+        self.personal: set[str] = set()
+        self._persons = persons
         self._nulls = pa.array([*{"", *nulls}], pa.string())
         self._texts: dict[str, pa.Array[Any]] = {}
 
@@ -129,7 +136,11 @@ class Cells:
         if strange.any():
             met: Any = pc.value_counts(text.filter(pa.array(strange & ~self.refused)))
             for one in met.to_pylist():
-                self.unknown[column, _shown(one["values"])] += one["counts"]
+                self.unknown[column, _counted_as(one["values"])] += one["counts"]
+            for person in self._persons:
+                same = strange & _mask(pc.equal(text, self.text(person)))
+                keys: list[Any] = pc.unique(text.filter(pa.array(same))).to_pylist()
+                self.personal.update(keys)
             self.refuse(strange, "unknown_value" if optional else "unknown_code", column)
         return pa.array(list(values.values()), pa.string()).take(places)
 
@@ -137,7 +148,8 @@ class Cells:
         """A number, float32; what is no finite number sets the row aside.
 
         With a decimal comma a point is an error (it may have meant thousands), and spaces
-        between digits are passed over.
+        between digits are passed over. A number shaped as a NIR sets the row aside, as does a text
+        shaped as a telephone number.
         """
         rows = self.table.num_rows
         if column is None:
@@ -147,8 +159,10 @@ class Cells:
             raw = _whole(self.table[column])
             missing = _mask(pc.is_null(raw))
             values = raw.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+            self.refuse(present & _holds_nir(values), "identity_in_field", column)
         else:
             text = self.text(column)
+            self._no_identity(column, present)
             missing = _mask(pc.is_null(text))
             if decimal == ",":
                 text = pc.replace_substring_regex(text, f"([0-9]){_SPACES}([0-9])", r"\1\2")
@@ -168,7 +182,9 @@ class Cells:
             return self._translated(value.column, value.values, present, optional=True)
         text: Any = self.text(value.column)
         self._no_identity(value.column, present)
-        remark = _mask(pc.greater(pc.utf8_length(text), pa.scalar(CONTROLLED)))
+        # Without a list of values, only what is written as one word may be a code.
+        long = pc.greater(pc.utf8_length(text), pa.scalar(CONTROLLED))
+        remark = _mask(pc.or_(long, pc.match_substring_regex(text, r"\s")))
         self.refuse(present & remark, "free_text", value.column)
         return text
 
@@ -185,12 +201,20 @@ class Cells:
         self.refuse(present & shaped, "identity_in_field", column)
 
 
-def _shown(value: str | None) -> str:
-    """A code as a report may show it: short, and never a person's number."""
+def _counted_as(value: str | None) -> str:
     if value is None:
         return "(missing)"
-    found = looks_like_identity(pa.array([value]))
-    return "(withheld)" if bool(found[0]) or len(value) > 24 else value
+    return value if code_shaped(value) else WITHHELD
+
+
+def _holds_nir(values: npt.NDArray[np.float64]) -> Mask:
+    """Which numbers are whole, of 13 or 15 digits, and shaped as a NIR."""
+    found = np.zeros(len(values), bool)
+    long = np.flatnonzero((values >= 1e12) & (values < 1e15) & (np.floor(values) == values))
+    if len(long):
+        digits = pa.array(values[long].astype(np.int64)).cast(pa.string())
+        found[long] = looks_like_identity(digits)
+    return found
 
 
 def _joined(parts: list[Any], separator: str) -> pa.Array[Any]:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -23,14 +23,18 @@ from features.errors import DataError, JalonError
 from features.identity import Vault
 from features.mapping import TableMapping, check_mapping, table_name
 from features.quality import FileFigures, IngestReport, SourceFigures
+from features.redaction import FEWEST, WITHHELD
 from features.set_aside import SetAside, coded_values
 from features.settings import FeaturesSettings, PersonsTable, Source, Table
-from features.sources import Aside, Batch, missing_column, open_reader
+from features.sources import VALUES, Aside, Batch, missing_column, open_reader, readable
 from features.territory import Territory
 from features.timelines import Timelines
 from features.vocabulary import Vocabulary
 
 __all__ = ["ingest"]
+
+RULES = 2
+"""Of what a report may show of a file; a higher number has every file read again."""
 
 COMMIT_ROWS = 500_000
 """Events of one commit: what a crash can cost, and what is held in memory."""
@@ -56,8 +60,9 @@ def ingest(territory: Territory, *, progress: Progress | None = None) -> IngestR
     file. A file whose content and mapping are unchanged since it was read is skipped; rows that
     are in the timelines already add nothing, so that a run after a crash ends as a clean one.
     Rows that do not fit are written to ``set-aside/`` with their reason, never with a person's
-    values. The events of a source wait while its persons tables cannot be read: taken alone, its
-    persons would be strangers to the other services for good.
+    values. While a persons table cannot be read, its source waits, and so does every source that
+    shares identifiers with it, directly or through others: taken without it, one person would be
+    several for good.
 
     Args:
         territory: The opened territory.
@@ -106,7 +111,7 @@ class _Run:
         self.tell("persons", 0.0)
         identity, waiting = self._persons()
         jobs = [job for job in self._jobs() if job.name not in waiting]
-        sizes = np.array([job.file.stat().st_size for job in jobs], float)
+        sizes = np.array([_size(job.file) for job in jobs], float)
         shares = 0.05 + 0.85 * np.cumsum(sizes) / max(sizes.sum(), 1.0)
         for job, share in zip(jobs, np.append(0.05, shares), strict=False):
             self.tell(f"{job.name}: {job.file.name}", float(share))
@@ -144,35 +149,40 @@ class _Run:
         return report
 
     def _persons(self) -> tuple[dict[str, int], set[str]]:
-        """Unite the identifiers of every persons table; the sources whose own cannot be read."""
-        tables: list[pa.Table] = []
-        waiting: set[str] = set()
+        """Unite the identifiers of the persons tables; the sources that wait for one of them."""
+        tables: dict[str, list[pa.Table]] = {name: [] for name in self.settings.sources}
+        unread: dict[str, set[str]] = {}
         aside = 0
         for name, source in self.settings.sources.items():
             for persons in source.persons:
-                files = self._files(name, persons.path)
-                if not files:
-                    waiting.add(name)
+                files, whole = self._files(name, persons.path)
                 for file in files:
                     try:
                         found, refused = self._identifiers(name, source, persons, file)
                     except JalonError as error:
                         self.failures.append(f"{name}: {error}")
-                        waiting.add(name)
+                        whole = False
                         continue
-                    tables += found
+                    tables[name] += found
                     aside += refused
-        self.failures += [
-            f"{name}: its events wait until its persons table can be read"
-            for name in sorted(waiting)
-        ]
-        return {**asdict(self.vault.link(tables)), "rows_set_aside": aside}, waiting
+                if not whole:
+                    unread.setdefault(name, set()).update(persons.keys)
+        waiting = _waiting(self.settings.sources, unread)
+        for name in sorted(waiting):
+            others = ", ".join(sorted(waiting[name] - {name}))
+            whose = "its persons table" if name in unread else f"the persons table of {others}"
+            why = "" if name in unread else ": they share identifiers of persons"
+            self.failures.append(f"{name}: its events wait until {whose} can be read{why}")
+        # What is united once stays so: a table of a source that waits must not be taken alone.
+        taken = [one for name, found in tables.items() if name not in waiting for one in found]
+        return {**asdict(self.vault.link(taken)), "rows_set_aside": aside}, set(waiting)
 
     def _identifiers(
         self, name: str, source: Source, persons: PersonsTable, file: Path
     ) -> tuple[list[pa.Table], int]:
         part = persons.table or persons.sheet
-        reader = open_reader(source.reader_for(persons), file, source.options, part=part)
+        kind = source.reader_for(persons)
+        reader = open_reader(kind, file, source.options, part=part)
         wanted = list(dict.fromkeys(c for columns in persons.keys.values() for c in columns))
         error = missing_column(file, reader.names, wanted)
         if error is not None:
@@ -180,40 +190,65 @@ class _Run:
         said = f"{persons.path}/{part}" if part else persons.path
         aside = SetAside(self.aside, name, said, self._relative(file))
         found, refused = [], 0
-        for batch in reader.batches(wanted):
-            cells = Cells(batch.table, source.options.nulls)
-            keys = {system: cells.joined(columns) for system, columns in persons.keys.items()}
-            found.append(pa.table(keys))
-            aside.add(batch.aside)
-            refused += len(batch.aside)
+        try:
+            for batch in reader.batches(wanted):
+                cells = Cells(batch.table, source.options.nulls)
+                with readable(file, kind, VALUES):
+                    keys = {system: cells.joined(said) for system, said in persons.keys.items()}
+                found.append(pa.table(keys))
+                aside.add(batch.aside)
+                refused += len(batch.aside)
+        except BaseException:
+            aside.discard()
+            raise
         aside.finish()
         return found, refused
 
     def _jobs(self) -> Iterator[_Job]:
         for name, source in self.settings.sources.items():
             for table in source.tables:
-                for file in self._files(name, table.path):
+                for file in self._files(name, table.path)[0]:
                     yield _Job(name, source, table, file, self._relative(file))
 
-    def _files(self, name: str, pattern: str) -> list[Path]:
+    def _files(self, name: str, pattern: str) -> tuple[list[Path], bool]:
+        """The files of a path, and whether nothing of that name was left out."""
         folder = self.territory.data
-        found = sorted(path for path in folder.glob(pattern) if path.is_file())
-        if not found:
-            error = DataError(
-                f"reading '{pattern}'",
-                expected=f"a file of that name in '{folder}'",
-                got="none",
-                hint="Correct 'path', or ask the service for the export.",
+        met = sorted(folder.glob(pattern))
+        found = [path for path in met if path.is_file()]
+        errors = [
+            DataError(
+                f"reading '{path.name}'",
+                expected="a file",
+                got="a folder" if path.is_dir() else "a link that leads to none",
+                hint="Replace it by the export itself, or correct 'path'.",
             )
+            for path in met
+            if path not in found
+        ]
+        if not met:
+            errors = [
+                DataError(
+                    f"reading '{pattern}'",
+                    expected=f"a file of that name in '{folder}'",
+                    got="none",
+                    hint="Correct 'path', or ask the service for the export.",
+                )
+            ]
+        for error in errors:
             if f"{name}: {error}" not in self.failures:
                 self.failures.append(f"{name}: {error}")
-        return found
+        return found, not errors
 
     def _relative(self, file: Path) -> str:
         return file.relative_to(self.territory.data).as_posix()
 
     def _file(self, job: _Job) -> None:
-        entry = self.territory.home / "ledger" / f"{self._fingerprint(job)}.json"
+        try:
+            fingerprint = self._fingerprint(job)
+        except JalonError as error:
+            self.failures.append(f"{job.name}: {error}")
+            return
+        entry = self.territory.home / "ledger" / f"{fingerprint}.json"
         if entry.exists():
             self.skipped += 1
             self.figures.append(FileFigures.from_dict(json.loads(entry.read_text("utf-8"))))
@@ -237,6 +272,7 @@ class _Run:
         """
         digest = hashlib.sha256(self.vault.secret_for("ledger"))
         scope = [
+            RULES,
             self.timelines.table_id,
             job.name,
             job.relative,
@@ -246,9 +282,14 @@ class _Run:
             self.settings.observation.model_dump_json(),
         ]
         digest.update(json.dumps(scope).encode())
-        with job.file.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
+        # What SQLite has written last may still stand in its log, beside the file.
+        log = job.file.with_name(f"{job.file.name}-wal")
+        for file in (job.file, log):
+            if file == log and not log.exists():
+                continue
+            with readable(file, job.source.reader_for(job.table)), file.open("rb") as stream:
+                while chunk := stream.read(1 << 20):
+                    digest.update(chunk)
         return digest.hexdigest()
 
 
@@ -270,6 +311,9 @@ class _Reading:
         self.aside = SetAside(aside, job.name, self.figures.table, job.relative)
         self._events: list[pa.Table] = []
         self._rows: list[npt.NDArray[np.int64]] = []
+        self._kind = job.source.reader_for(job.table)
+        self._unknown: Counter[tuple[str, str]] = Counter()
+        self._personal: set[str] = set()
 
     def run(self) -> FileFigures:
         """Read, map and append, batch by batch.
@@ -279,9 +323,8 @@ class _Reading:
         """
         job = self.job
         part = job.table.table or job.table.sheet
-        kind = job.source.reader_for(job.table)
         try:
-            reader = open_reader(kind, job.file, job.source.options, part=part)
+            reader = open_reader(self._kind, job.file, job.source.options, part=part)
             error = missing_column(job.file, reader.names, self.mapping.columns)
             if error is not None:
                 raise error
@@ -292,10 +335,23 @@ class _Reading:
             self.aside.discard()
             raise
         self.aside.finish()
+        shown = self._shown()
+        for (column, value), count in self._unknown.items():
+            said = value if (column, value) in shown or value == "(missing)" else WITHHELD
+            self.figures.unknown[f"{column}={said}"] += count
         return self.figures
 
+    def _shown(self) -> set[tuple[str, str]]:
+        """Unlisted codes that may be shown: met often enough, and never a key of a person."""
+        return {
+            one
+            for one, count in self._unknown.items()
+            if count >= FEWEST and one[1] not in self._personal
+        }
+
     def _batch(self, batch: Batch) -> None:
-        mapped = self.mapping.apply(batch)
+        with readable(self.job.file, self._kind, VALUES):
+            mapped = self.mapping.apply(batch)
         refused = [
             Aside(int(batch.rows[place]), reason, column)
             for place, (reason, column) in sorted(mapped.aside.items())
@@ -305,10 +361,13 @@ class _Reading:
         figures.mapped += batch.table.num_rows - len(refused) - mapped.without_event
         figures.without_event += mapped.without_event
         figures.persons_created += mapped.created
-        figures.unknown.update({f"{c}={v}": n for (c, v), n in mapped.unknown.items()})
+        self._unknown.update(mapped.unknown)
+        self._personal |= mapped.personal
         figures.saw(mapped.events)
         self._refuse(batch.aside)
-        self._refuse(refused, coded_values(self.job.table, batch, mapped.aside))
+        job = self.job
+        coded = coded_values(job.source, job.table, batch, mapped.aside, self._shown())
+        self._refuse(refused, coded)
         self._events.append(mapped.events)
         self._rows.append(batch.rows[mapped.places])
         if sum(events.num_rows for events in self._events) >= COMMIT_ROWS:
@@ -331,6 +390,42 @@ class _Reading:
     def _refuse(self, rows: list[Aside], coded: dict[int, str] | None = None) -> None:
         self.figures.set_aside.update(Counter(row.reason for row in rows))
         self.aside.add(rows, coded)
+
+
+def _waiting(sources: Mapping[str, Source], unread: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Sources that may speak of the same persons as a persons table that cannot be read.
+
+    Args:
+        sources: Every source.
+        unread: By source, the systems of its persons tables that cannot be read.
+
+    Returns:
+        The sources that wait, and for whose persons tables.
+    """
+    systems = {
+        name: {
+            source.person.system,
+            *(table.person.system for table in source.tables if table.person is not None),
+            *(system for persons in source.persons for system in persons.keys),
+        }
+        for name, source in sources.items()
+    }
+    waiting: dict[str, set[str]] = {}
+    for owner, keys in unread.items():
+        met, reached = {owner}, keys | systems[owner]
+        while more := {name for name in systems if name not in met and systems[name] & reached}:
+            met |= more
+            reached = reached.union(*(systems[name] for name in more))
+        for name in met:
+            waiting.setdefault(name, set()).add(owner)
+    return waiting
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _write_json(file: Path, content: object) -> None:

@@ -46,6 +46,7 @@ class Mapped:
         without_event: Rows of which no rule made an event.
         created: Persons met for the first time.
         unknown: Codes that no rule lists: (column, value) to count.
+        personal: Those that are a key of their row's person.
     """
 
     events: pa.Table
@@ -54,6 +55,7 @@ class Mapped:
     without_event: int
     created: int
     unknown: Counter[tuple[str, str]]
+    personal: set[str]
 
 
 def table_name(table: Table) -> str:
@@ -118,10 +120,12 @@ def _codes_of(rule: EventRule) -> set[str]:
 class TableMapping:
     """One table's rules, ready to apply to batch after batch.
 
-    A row of which any event breaks a rule is set aside whole, so that a row is never half in the
-    timelines. Reasons are listed in :data:`features.quality.REASONS`. `time`, `recorded_at` and
-    `end_time` are believed from the start of observation on; `recorded_at` up to its end, `time`
-    up to two years after it, `end_time` up to sixty.
+    A row of which any event breaks a rule of the mapping is set aside whole. Contradictions are
+    found later, event by event, by the timelines: when one event of a row contradicts a version
+    that is known, the row is reported as set aside, and its other events stay. Reasons are listed
+    in :data:`features.quality.REASONS`. `time`, `recorded_at` and `end_time` are believed from the
+    start of observation on; `recorded_at` up to its end, `time` up to two years after it,
+    `end_time` up to sixty.
 
     An event's id is a hash of source, table, row key and rule, so that it stays the same however
     often the row is exported. The hash is keyed with the vault's secret when the row key holds an
@@ -164,7 +168,7 @@ class TableMapping:
         Raises:
             DataError: a column whose type cannot be read.
         """
-        cells = Cells(batch.table, self._source.options.nulls)
+        cells = Cells(batch.table, self._source.options.nulls, self._person.columns)
         for columns, reason in (
             (self._person.columns, "missing_person"),
             (self._table.row_key, "missing_row_key"),
@@ -189,6 +193,7 @@ class TableMapping:
             int((good & ~holds).sum()),
             created,
             cells.unknown,
+            cells.personal,
         )
 
     def _fields(self, cells: Cells, rule: EventRule, present: Mask) -> dict[str, pa.Array]:

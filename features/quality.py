@@ -172,6 +172,18 @@ class IngestReport:
     seconds: float
     when: datetime
 
+    @property
+    def notes(self) -> list[str]:
+        """What was read but needs a decision."""
+        conflicts = self.identity.get("conflicts", 0)
+        if not conflicts:
+            return []
+        return [
+            f"{conflicts} group(s) of identifiers stand for one person but were already known as "
+            "several: they stay several, with their events apart. Merging them is a later "
+            "version's work."
+        ]
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
@@ -184,6 +196,7 @@ class IngestReport:
             "timelines_version": self.version,
             "identity": self.identity,
             "failures": list(self.failures),
+            "notes": self.notes,
             "sources": {source.name: source.as_dict() for source in self.sources},
             "places": self.places,
         }
@@ -216,6 +229,7 @@ class IngestReport:
                 "",
                 *table,
                 *(["", "Rows set aside, by reason:", *said] if said else []),
+                *(["", "To know:", *(f"  {note}" for note in self.notes)] if self.notes else []),
                 *(
                     ["", "Not read:", *(f"  {failure}" for failure in self.failures)]
                     if self.failures

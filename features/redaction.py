@@ -9,18 +9,33 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["looks_like_identity", "redacted"]
+__all__ = ["FEWEST", "WITHHELD", "code_shaped", "looks_like_identity"]
 
-NIR = (
-    r"(?<!\d)[12378]\s?\d{2}\s?(?:0[1-9]|1[0-2]|[2-9]\d)\s?(?:\d{2}|2[AB])"
-    r"\s?\d{3}\s?\d{3}(?:\s?\d{2})?(?!\d)"
+_BETWEEN = r"[\s./-]?"
+NIR = _BETWEEN.join(
+    (
+        r"(?<!\d)[12378]",
+        r"\d{2}",
+        r"(?:0[1-9]|1[0-2]|[2-9]\d)",
+        r"(?:\d{2}|2[AB])",
+        r"\d{3}",
+        rf"\d{{3}}(?:{_BETWEEN}\d{{2}})?(?!\d)",
+    )
 )
-PHONE = r"(?<![\d-])(?:\+33\s?|0033\s?|0)[1-9](?:[ .-]?\d{2}){4}(?!\d)"
+PHONE = r"(?<![\d-])(?:\+33\s?|0033\s?|0)[1-9](?:[\s.-]?\d{2}){4}(?!\d)"
 EMAIL = r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"
 SHORTEST = 10
 """Characters of the shortest telephone number or NIR."""
 
 IDENTITY = re.compile(f"{NIR}|{PHONE}|{EMAIL}")
+
+FEWEST = 3
+"""Rows of a file that must hold an unlisted code before a report shows it."""
+
+WITHHELD = "(withheld)"
+"""Stands where a report shows no value; it is not shaped as a code itself."""
+
+CODE = re.compile(r"[\w\-/?.]{1,12}")
 
 
 def looks_like_identity(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
@@ -41,11 +56,14 @@ def looks_like_identity(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bo
     return np.append(np.array(found, bool), False)[places]
 
 
-def redacted(text: str) -> str:
-    """A text with every such shape replaced.
+def code_shaped(text: str) -> bool:
+    """Whether a text may be a code: one short word, and nothing shaped as an identity.
+
+    It cannot tell a first name or a file number from a code: what is shown must also be met in
+    :data:`FEWEST` rows, and be no key of its row's person.
 
     Example:
-        >>> redacted("rappeler au 06 12 34 56 78")
-        'rappeler au [redacted]'
+        >>> [code_shaped(text) for text in ("A-REVOIR", "??", "Jeanne Martin", "0612345678")]
+        [True, True, False, False]
     """
-    return IDENTITY.sub("[redacted]", text)
+    return CODE.fullmatch(text) is not None and IDENTITY.search(text) is None

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.cells import Cells
 from features.quality import REASONS
-from features.redaction import redacted
-from features.settings import Table
+from features.redaction import WITHHELD
+from features.settings import Source, Table
 from features.sources import Aside, Batch
 
 __all__ = ["SetAside", "coded_values"]
@@ -30,8 +31,6 @@ _COLUMNS: list[pa.Field[Any]] = [
     pa.field("coded", pa.string()),
 ]
 SCHEMA = pa.schema(_COLUMNS)
-SHOWN = 24
-"""Characters of a coded value that are shown."""
 
 
 class SetAside:
@@ -95,23 +94,40 @@ class SetAside:
             self._unfinished.unlink()
 
 
-def coded_values(table: Table, batch: Batch, places: Iterable[int]) -> dict[int, str]:
-    """The values of the columns that make the codes, by row number, shortened and redacted.
+def coded_values(
+    source: Source,
+    table: Table,
+    batch: Batch,
+    places: Iterable[int],
+    shown: Collection[tuple[str, str]] = (),
+) -> dict[int, str]:
+    """The values of the columns that make the codes, by row number; withheld unless they are codes.
 
     Args:
-        table: The mapping: only columns named in a rule's `code` are shown.
+        source: How missing values are written.
+        table: The mapping: only columns named in a rule's `code` are shown, and of them the
+            values that its `values` list.
         batch: The raw rows.
         places: Which of them.
+        shown: Columns and values that may be shown besides.
     """
     columns = sorted({column for rule in table.events for column in rule.code_columns})
     wanted = list(places)
     if not columns or not wanted:
         return {}
-    picked = batch.table.select(columns).take(pa.array(wanted, pa.int64())).to_pylist()
+    allowed = {(c, v) for rule in table.events for c, vs in rule.values.items() for v in vs}
+    allowed |= set(shown)
+    picked = batch.table.select(columns).take(pa.array(wanted, pa.int64()))
+    cells = Cells(picked, source.options.nulls)
+    texts: list[list[Any]] = [cells.text(column).to_pylist() for column in columns]
     return {
         int(batch.rows[place]): json.dumps(
-            {name: redacted(str(v))[:SHOWN] for name, v in values.items() if v is not None},
+            {
+                column: text if (column, text) in allowed else WITHHELD
+                for column, text in zip(columns, values, strict=True)
+                if text is not None
+            },
             ensure_ascii=False,
         )
-        for place, values in zip(wanted, picked, strict=True)
+        for place, values in zip(wanted, zip(*texts, strict=True), strict=True)
     }

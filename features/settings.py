@@ -7,7 +7,15 @@ from datetime import date
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 __all__ = [
     "CatalogueSettings",
@@ -44,6 +52,16 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _inside(value: str) -> str:
+    if value.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", value):
+        raise ValueError(
+            "path leads out of the folder of the exports. "
+            "Hint: Write it relative to that folder, and give the folder with --data"
+        )
+    return value
+
+
+Inside = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
 Columns = Annotated[list[str], BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -184,7 +202,7 @@ class PersonsTable(Section):
     Identifiers on one row belong to one person: this is the declared crosswalk.
     """
 
-    path: str
+    path: Inside
     reader: Reading | None = None
     sheet: str | None = None
     table: str | None = None
@@ -194,7 +212,7 @@ class PersonsTable(Section):
 class Table(Section):
     """A table of events: its file (`*` allowed), the key of a row, and the events of a row."""
 
-    path: str
+    path: Inside
     name: str | None = None
     reader: Reading | None = None
     sheet: str | None = None

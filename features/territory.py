@@ -46,6 +46,7 @@ class Territory:
         data: Where the exports lie; paths in ``features.sources`` are relative to it.
         raw: The file's content as plain dicts and lists.
         lines: Line number (from 1) of every key, by its path.
+        called: What the caller wrote for it, so that a hint can name the next command.
     """
 
     file: Path
@@ -54,6 +55,7 @@ class Territory:
     data: Path
     raw: Mapping[str, Any] = field(repr=False)
     lines: Mapping[Path_, int] = field(repr=False)
+    called: str = ""
 
     @classmethod
     def open(
@@ -82,7 +84,7 @@ class Territory:
         else:
             inside = Path(given) / name
             data_path = inside if inside.is_dir() else Path(given)
-        return cls(file, name, home_path, data_path, raw, lines)
+        return cls(file, name, home_path, data_path, raw, lines, str(where))
 
     def section(self, key: str, model: type[Section]) -> Section:
         """The section ``key`` as a validated ``model``.

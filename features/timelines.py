@@ -37,9 +37,10 @@ class Appended:
 
     Attributes:
         added: Events new to the table.
-        duplicates: Rows that say nothing new.
-        versions: Corrections of events.
-        withdrawn: Events taken from one person because their row moved to another.
+        duplicates: Rows held already: event, entry date, person and content are equal.
+        versions: Further versions of events: corrections, and equal content with another entry
+            date.
+        withdrawn: Versions that take an event from a person because its row moved to another.
         contradicting: Positions of rows not written: another content than a known version with
             the same entry date.
     """
@@ -56,8 +57,13 @@ class Timelines:
 
     A row that its source corrected is a second version: same ``event_id``, later
     ``recorded_at``. What was known at *t* is, for each event, the newest version recorded before
-    *t*. Nothing is overwritten. An opened table stays at the version it was opened at, its own
-    writing apart; :meth:`refresh` goes on to the newest. One process writes at a time.
+    *t*. Nothing is overwritten. The table is a function of the set of rows ever appended, whatever
+    their order, the commits they came in and how often they came; one exception: of two rows of
+    one event with one ``recorded_at`` and two contents, the first to come stays. An ``event_id``
+    is assumed to belong to one source: those of two sources are not compared.
+
+    An opened table stays at the version it was opened at, its own writing apart; :meth:`refresh`
+    goes on to the newest. One process writes at a time.
 
     Args:
         folder: Where the Delta table lies.
@@ -138,7 +144,7 @@ class Timelines:
         self._table.update_incremental()
 
     def append(self, events: pa.Table, *, label: str) -> Appended:
-        """Add events in one atomic commit; rows that say nothing new are passed over.
+        """Add events in one atomic commit; rows that the table holds already are passed over.
 
         The versions held of the sources of these events are kept in memory (40 bytes a row)
         until events of other sources come.
@@ -417,13 +423,17 @@ def _known_at(events: pa.Table, at: datetime) -> pa.Table:
 
 
 def _withdrawn(events: pa.Table, withdrawals: list[tuple[int, int, int]]) -> pa.Table:
-    """Versions that say: this person no longer has this event."""
+    """Versions that say: this person no longer has this event.
+
+    They hold nothing but what follows from the event and the instant: the row they are made from
+    is the one that happened to come last.
+    """
     rows, subjects, instants = zip(*withdrawals, strict=True)
     of = events.take(pa.array(rows, pa.int64()))
     columns = {field.name: pa.nulls(of.num_rows, field.type) for field in EVENTS}
     columns |= {
         "subject_id": pa.array(subjects, pa.int64()),
-        "time": of["time"],
+        "time": pa.array(instants, pa.int64()).cast(pa.timestamp("us")),
         "code": pa.array([WITHDRAWN] * of.num_rows, pa.string()),
         "recorded_at": pa.array(instants, pa.int64()).cast(pa.timestamp("us")),
         "source": of["source"],

@@ -1,4 +1,4 @@
-"""What a new row says beside what is held: a new event, a correction, nothing, a contradiction."""
+"""What a new row says beside what is held: a new event, a version, nothing, a contradiction."""
 
 from __future__ import annotations
 
@@ -137,14 +137,30 @@ class Verdict:
 def judge(new: Versions, held: Versions) -> Verdict:
     """Which rows say something new, given every version held of their events.
 
-    Versions of one event are compared in the order of their entry dates. A row equal to the one
-    before it is nothing new. A row of another person than the one before it takes the event away
-    from that person. It is assumed that a source gives a corrected row a later entry date; where
-    it does not, the row that came first stays.
+    A row is nothing new only if one is held with its event, entry date, person and content. Equal
+    content with another entry date is kept: whether it repeats its neighbour cannot be told
+    before every row is there. Each version takes the event away, at its entry date, from every
+    other person who had an earlier version. Both are decided by rows and pairs of rows alone, so
+    what is kept in the end depends on the set of rows, not on their order or on how they were
+    split and repeated.
+
+    It is assumed that a source gives a corrected row a later entry date. Where it does not, two
+    contents of one event have one entry date, and the row that came first stays: repeating and
+    splitting the same sequence still change nothing, another order does.
 
     Args:
         new: Rows in the order of their arrival.
         held: From :meth:`KnownVersions.of`; may hold other events, too.
+
+    Example:
+        >>> def rows(recorded, content):
+        ...     one = np.ones(len(recorded), np.uint64)
+        ...     return Versions(one, one, np.array(recorded), one.astype(np.int64),
+        ...                     np.array(content, np.uint64))
+        >>> held = rows([4], [8])
+        >>> verdict = judge(rows([4, 20, 10, 4], [8, 8, 9, 9]), held)
+        >>> verdict.kept.tolist(), verdict.contradicting.tolist()
+        ([1, 2], [3])
     """
     _, where = np.unique(np.concatenate([held.high, new.high]), return_inverse=True)
     alone = np.bincount(where)[where[len(held) :]] == 1
@@ -198,17 +214,6 @@ def _walk(
     )
     clash = order[~moment & other & fresh[order]]
     chain = order[moment]
-    before = np.empty_like(chain)
-    before[0] = -1
-    before[1:] = chain[:-1]
-    same = (
-        (before >= 0)
-        & (event[before] == event[chain])
-        & (rows.subject[before] == rows.subject[chain])
-        & (rows.content[before] == rows.content[chain])
-    )
-    stands = ~same | ~fresh[chain]
-    chain = chain[stands]
     return chain[fresh[chain]], clash, chain
 
 
@@ -219,18 +224,31 @@ def _withdrawals(
     gone: npt.NDArray[np.bool_],
     chain: npt.NDArray[np.intp],
 ) -> list[tuple[int, int, int]]:
-    """Where an event passes from one person to another, unless that is known already."""
+    """Each version's entry date, for each other person with an earlier one, unless known already.
+
+    Not only the person just before: a version that comes late would make another person that.
+    """
     before, after = chain[:-1], chain[1:]
     passed = (event[before] == event[after]) & (rows.subject[before] != rows.subject[after])
-    passed &= fresh[before] | fresh[after]
+    moved = np.intersect1d(event[after[passed]], event[chain[fresh[chain]]])
+    if not len(moved):
+        return []
     known = {
         (int(event[i]), int(rows.subject[i]), int(rows.recorded[i])) for i in np.flatnonzero(gone)
     }
     found = []
-    for earlier, later in zip(before[passed], after[passed], strict=True):
-        subject, at = int(rows.subject[earlier]), int(rows.recorded[later])
-        if (int(event[later]), subject, at) not in known:
-            found.append((int(earlier if fresh[earlier] else later), subject, at))
+    chain = chain[np.isin(event[chain], moved)]
+    for versions in np.split(chain, np.flatnonzero(np.diff(event[chain])) + 1):
+        newcomer = int(versions[fresh[versions]][0])
+        earlier: dict[int, None] = {}
+        for version in versions:
+            owner, at = int(rows.subject[version]), int(rows.recorded[version])
+            found += [
+                (newcomer, subject, at)
+                for subject in earlier
+                if subject != owner and (int(event[version]), subject, at) not in known
+            ]
+            earlier[owner] = None
     return found
 
 

@@ -223,7 +223,7 @@ def logit_fit(
     centre = float((w * x).sum()) / total
     z = x - centre
     spread = float(np.sqrt((w * z * z).sum() / total))
-    share = float((w * target).sum()) / total
+    share = min(max(float((w * target).sum()) / total, 1e-12), 1 - 1e-12)
     if spread == 0:
         return 0.0, float(np.log(share / (1 - share)))
     z /= spread
@@ -237,7 +237,11 @@ def logit_fit(
         v = w * np.maximum(p * (1 - p), 1e-12)
         vz = v * z
         hessian = np.array([[(vz * z).sum(), vz.sum()], [vz.sum(), v.sum()]])
-        step = np.linalg.solve(hessian, np.array([(g * z).sum(), g.sum()]))
+        try:
+            step = np.linalg.solve(hessian, np.array([(g * z).sum(), g.sum()]))
+        except np.linalg.LinAlgError:
+            # The values part the targets: every steeper curve fits better, so this one stands.
+            break
         b = b + np.clip(step, -2.0, 2.0)
         if np.abs(step).max() < precision:
             break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -68,7 +69,7 @@ def record(
     known: Mapping[str, Any],
 ) -> TrainingReport:
     """Put the training into MLflow and its reports into the work folder."""
-    from training.registry import open_registry
+    from training.registry import fingerprint, open_registry
 
     registry = open_registry(territory)
     build = report.build
@@ -85,19 +86,31 @@ def record(
                 settings=known,
             )
             best = next(m for m in report.models if m.kind == known["kind"])
-            version = registry.register(
+            written = {
+                str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+                for file in sorted(folder.rglob("*"))
+                if file.is_file()
+            }
+            mark = fingerprint({"files": written, "figures": [m.mean for m in report.models]})
+            # The same training again is no new version: scores made with it stay the champion's.
+            same = registry.champion_of(mark)
+            version, made_by = same or (
+                registry.register(
+                    run,
+                    folder,
+                    names=matrix.names,
+                    params=model.parameters(),
+                    tags={
+                        "kind": str(known["kind"]),
+                        "data_version": str(build.data_version),
+                        "matrix_hash": build.matrix_hash,
+                        "mean_auc": f"{best.mean['auc']:.4f}",
+                        "fingerprint": mark,
+                    },
+                ),
                 run,
-                folder,
-                names=matrix.names,
-                params=model.parameters(),
-                tags={
-                    "kind": str(known["kind"]),
-                    "data_version": str(build.data_version),
-                    "matrix_hash": build.matrix_hash,
-                    "mean_auc": f"{best.mean['auc']:.4f}",
-                },
             )
-        champion = {**report.champion, "version": version, "run_id": run}
+        champion = {**report.champion, "version": version, "run_id": made_by}
         done = replace(report, champion=champion)
         write_reports(done, territory.home / "reports")
         with tempfile.TemporaryDirectory() as scratch:

@@ -7,6 +7,8 @@ that was moved or copied still serves, and a new training there starts a new exp
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -24,7 +26,7 @@ from training.champion import Champion, load_folder
 if TYPE_CHECKING:
     from features.territory import Territory
 
-__all__ = ["ALIAS", "Champion", "Registry", "load_champion", "open_registry"]
+__all__ = ["ALIAS", "Champion", "Registry", "fingerprint", "load_champion", "open_registry"]
 
 ALIAS = "champion"
 PIECE = 400
@@ -103,6 +105,22 @@ class Registry:
         """Close a run."""
         self.client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
 
+    def champion_of(self, mark: str) -> tuple[str, str] | None:
+        """Version and run of the champion when it is the same training, else None.
+
+        Args:
+            mark: The :func:`fingerprint` of a training.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            version = self.client.get_model_version_by_alias(self.name, ALIAS)
+        except MlflowException:
+            return None
+        if version.tags.get("fingerprint") != mark:
+            return None
+        return str(version.version), str(version.run_id)
+
     def register(
         self,
         run_id: str,
@@ -154,6 +172,12 @@ class Registry:
         )
         client.set_registered_model_alias(self.name, ALIAS, version.version)
         return str(version.version)
+
+
+def fingerprint(content: Mapping[str, object]) -> str:
+    """What makes two trainings the same: SHA-256 of data, settings, parameters and figures."""
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def open_registry(territory: Territory) -> Registry:
@@ -208,7 +232,7 @@ def _no_champion(territory: Territory) -> JalonError:
         f"loading the champion of territory '{territory.name}'",
         expected=f"a model with alias '{ALIAS}' in the work folder",
         got="none",
-        hint=f"Train one: jalon train {territory.name}.",
+        hint=f"Train one: jalon train {territory.called}",
     )
 
 

@@ -14,8 +14,11 @@ their types. Memory stays bounded by the batch, whatever the file's size.
 
 from __future__ import annotations
 
+import csv
 import difflib
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -27,7 +30,7 @@ import pyarrow as pa
 from features.errors import DataError
 from features.settings import ReaderOptions
 
-__all__ = ["Aside", "Batch", "Reader", "missing_column", "open_reader"]
+__all__ = ["Aside", "Batch", "Reader", "missing_column", "open_reader", "readable"]
 
 READERS = {
     "csv": "features.sources.csv:CsvReader",
@@ -36,6 +39,12 @@ READERS = {
     "parquet": "features.sources.parquet:ParquetReader",
     "sqlite": "features.sources.sqlite:SqliteReader",
 }
+
+VALUES = (ValueError, pa.ArrowException)
+"""What libraries raise at content that they cannot take."""
+
+FILES = (OSError, csv.Error, sqlite3.Error, *VALUES)
+"""What they raise at a file that cannot be read; the reader of a format knows its own besides."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +87,12 @@ def open_reader(
         part: The table of a database, or the sheet of a workbook.
 
     Raises:
-        DataError: a file that is empty, or not of that kind, or without that part.
+        DataError: a file that cannot be read, is empty, not of that kind, or without that part;
+            later, by the reader, a file that cannot be read to its end.
     """
-    if file.stat().st_size == 0:
+    with readable(file, kind):
+        size = file.stat().st_size
+    if size == 0:
         raise DataError(
             f"reading '{file.name}'",
             expected="a header and rows",
@@ -88,9 +100,48 @@ def open_reader(
             hint="Ask the service to export it again.",
         )
     module, _, name = READERS[kind].partition(":")
-    reader: Reader = getattr(import_module(module), name)(file, options, part)
+    made = getattr(import_module(module), name)
+    with readable(file, kind):
+        reader: Reader = made(file, options, part)
     _refuse_doubles(file, reader.names)
-    return reader
+    return _Said(reader, file, kind)
+
+
+@contextmanager
+def readable(file: Path, kind: str, faults: tuple[type[Exception], ...] = FILES) -> Iterator[None]:
+    """What libraries raise at a file, as an error that names it; their text may hold values.
+
+    Raises:
+        DataError: naming the file, how it was read, the type of the fault and the remedy.
+    """
+    try:
+        yield
+    except faults as error:
+        raise DataError(
+            f"reading '{file.name}' as {kind}",
+            expected="a file that can be read to its end",
+            got=type(error).__name__,
+            hint="Check its access rights and its content, or ask for the export again.",
+        ) from None
+
+
+class _Said:
+    """A reader whose faults name the file."""
+
+    def __init__(self, reader: Reader, file: Path, kind: str) -> None:
+        self.names = reader.names
+        self._reader = reader
+        self._file = file
+        self._kind = kind
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
+        parts = self._reader.batches(columns)
+        while True:
+            with readable(self._file, self._kind):
+                batch = next(parts, None)
+            if batch is None:
+                return
+            yield batch
 
 
 def missing_column(file: Path, names: Sequence[str], wanted: Sequence[str]) -> DataError | None:
@@ -108,7 +159,11 @@ def missing_column(file: Path, names: Sequence[str], wanted: Sequence[str]) -> D
         f"reading '{file.name}': column(s) {', '.join(repr(c) for c in missing)}",
         expected="columns that the file has",
         got=f"{len(names)} other columns",
-        hint=hint[:1].upper() + hint[1:] if hint else "Correct the columns in the mapping.",
+        hint="Its header is one column: correct 'delimiter' in the source's options."
+        if len(names) == 1
+        else hint[:1].upper() + hint[1:]
+        if hint
+        else "Correct the columns in the mapping.",
     )
 
 

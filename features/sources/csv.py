@@ -32,6 +32,10 @@ class CsvReader:
         options = self._options
         text = b"".join(part for part, _ in islice(decoded(self._file, options.encoding), 2))
         line, _, _ = text.partition(b"\n")
+        if b"\r" in line.removesuffix(b"\r"):
+            raise self._unreadable(
+                "lines that end with a line feed", "carriage returns inside the header"
+            )
         if len(line) > options.max_line_bytes:
             raise self._unreadable(
                 "a first line of column names", f"over {options.max_line_bytes} bytes"
@@ -42,7 +46,10 @@ class CsvReader:
         if "\x00" in header:
             raise self._unreadable("text", "NUL bytes in the header")
         rows = csv.reader([header], delimiter=options.delimiter, quotechar=options.quote)
-        names = tuple(name.strip() for name in next(rows, []))
+        try:
+            names = tuple(name.strip() for name in next(rows, []))
+        except csv.Error:
+            raise self._unreadable("a first line of column names", "other content") from None
         if not any(names):
             raise self._unreadable("a first line of column names", "a blank line")
         return names

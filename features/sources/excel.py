@@ -28,13 +28,8 @@ class ExcelReader:
         try:
             book = CalamineWorkbook.from_path(str(file))
         except CalamineError as error:
-            raise DataError(
-                f"reading '{file.name}'",
-                expected="an Excel workbook",
-                got="other content, or a damaged file",
-                hint="Save it again as .xlsx.",
-            ) from error
-        name = part or book.sheet_names[0]
+            raise _unreadable(file, "an Excel workbook") from error
+        name = part or next(iter(book.sheet_names), "")
         if name not in book.sheet_names:
             raise DataError(
                 f"reading '{file.name}': sheet '{name}'",
@@ -42,8 +37,12 @@ class ExcelReader:
                 got=", ".join(book.sheet_names),
                 hint="Correct 'sheet' in the mapping.",
             )
-        self._sheet: CalamineSheet = book.get_sheet_by_name(name)
-        header: list[object] = next(iter(self._sheet.iter_rows()), [])
+        self._name = name
+        try:
+            self._sheet: CalamineSheet = book.get_sheet_by_name(name)
+        except CalamineError as error:
+            raise self._damaged() from error
+        header: list[object] = next(self._rows(), [])
         self.names = tuple(str(value).strip() for value in header)
         if not any(self.names):
             raise DataError(
@@ -53,12 +52,21 @@ class ExcelReader:
                 hint="Put the names in the first row.",
             )
 
+    def _damaged(self) -> DataError:
+        return _unreadable(self._file, f"a sound sheet '{self._name}'")
+
+    def _rows(self) -> Iterator[list[object]]:
+        try:
+            yield from self._sheet.iter_rows()
+        except CalamineError as error:
+            raise self._damaged() from error
+
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """The sheet's rows; see :mod:`features.sources`."""
         places = [self.names.index(name) for name in columns]
         values: list[list[str | None]] = [[] for _ in columns]
         rows: list[int] = []
-        for number, row in enumerate(self._sheet.iter_rows()):
+        for number, row in enumerate(self._rows()):
             if number == 0:
                 continue
             picked = [self._text(row[place]) for place in places]
@@ -79,6 +87,15 @@ class ExcelReader:
             return value.isoformat()
         text = str(value).strip()
         return None if text == "" or text in self._options.nulls else text
+
+
+def _unreadable(file: Path, expected: str) -> DataError:
+    return DataError(
+        f"reading '{file.name}'",
+        expected=expected,
+        got="other content, or a damaged file",
+        hint="Save it again as .xlsx.",
+    )
 
 
 def _batch(columns: Sequence[str], values: list[list[str | None]], rows: list[int]) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from features.sources.lines import Lines, read_lines
 __all__ = ["JsonLinesReader"]
 
 Object = dict[str, object]
+
+HALF = re.compile("[\ud800-\udfff]")
 
 
 class JsonLinesReader:
@@ -35,7 +38,7 @@ class JsonLinesReader:
         names: dict[str, None] = {}
         for lines in read_lines(self._file, self._options):
             for found, _ in _objects(lines):
-                names.update(dict.fromkeys(found))
+                names.update(dict.fromkeys(name for name in found if _whole(name)))
             if names:
                 return tuple(names)
         raise DataError(
@@ -59,8 +62,15 @@ class JsonLinesReader:
                 if nested is not None:
                     aside.append(Aside(row, "nested_value", nested))
                     continue
+                texts = [_text(found.get(name)) for name in columns]
+                damaged = next(
+                    (c for c, t in zip(columns, texts, strict=True) if not _whole(t)), None
+                )
+                if damaged is not None:
+                    aside.append(Aside(row, "bad_encoding", damaged))
+                    continue
                 rows.append(row)
-                values.append([_text(found.get(name)) for name in columns])
+                values.append(texts)
             if not rows and not aside:
                 continue
             arrays = [
@@ -87,6 +97,11 @@ def _object(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _whole(text: str | None) -> bool:
+    """Whether a text holds no half of a surrogate pair: JSON can write one, UTF-8 cannot."""
+    return text is None or text.isascii() or HALF.search(text) is None
 
 
 def _text(value: object) -> str | None:

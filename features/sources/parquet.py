@@ -40,7 +40,10 @@ class ParquetReader:
 
     def _next(self, parts: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
         try:
-            return next(parts, None)
+            batch = next(parts, None)
+            if batch is not None:
+                batch.validate(full=True)
+            return batch
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self._file) from error
 

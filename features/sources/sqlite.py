@@ -41,16 +41,34 @@ class SqliteReader:
             self._table = part
             found = connection.execute(f"SELECT * FROM {_quoted(part)} LIMIT 0")  # noqa: S608
             self.names = tuple(column[0] for column in found.description)
+            self._order = self._ordered(connection)
+
+    def _ordered(self, connection: sqlite3.Connection) -> str:
+        """What the rows are sorted by: SQLite is free to give them in the order of an index."""
+        columns = {name.lower() for name in self.names}
+        found = [name for name in ("rowid", "_rowid_", "oid") if name not in columns]
+        key = connection.execute(f"PRAGMA table_info({_quoted(self._table)})").fetchall()
+        keys = sorted((place, name) for _, name, _, _, _, place in key if place)
+        try:
+            # A bare name: what is quoted and unknown would be taken for a text.
+            connection.execute(f"SELECT {found[0]} FROM {_quoted(self._table)} LIMIT 0")  # noqa: S608
+        except (sqlite3.OperationalError, IndexError):
+            return ", ".join(_quoted(name) for _, name in keys)
+        return found[0]
 
     def _connected(self) -> _Closing:
         return _Closing(sqlite3.connect(f"{self._file.resolve().as_uri()}?mode=ro", uri=True))
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
-        """The table's rows in the order of their rowid; see :mod:`features.sources`."""
+        """The table's rows, in the order of their rowid; see :mod:`features.sources`.
+
+        A table made WITHOUT ROWID is in the order of its primary key.
+        """
         wanted = ", ".join(_quoted(name) for name in columns)
         with self._connected() as connection:
             connection.text_factory = _decoded
-            cursor = connection.execute(f"SELECT {wanted} FROM {_quoted(self._table)}")  # noqa: S608
+            query = f"SELECT {wanted} FROM {_quoted(self._table)}"  # noqa: S608
+            cursor = connection.execute(query + (f" ORDER BY {self._order}" if self._order else ""))
             following = 1
             while rows := self._fetched(cursor):
                 texts = [[_text(value) for value in column] for column in zip(*rows, strict=True)]

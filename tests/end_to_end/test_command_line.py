@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from serving.serve import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("simulate", "ingest", "features", "train", "score", "serve", "demo", "key")
 
@@ -58,7 +60,8 @@ def test_a_faulty_file_lists_all_faults_of_all_sections(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["ingest", "features", "train", "score", "serve"])
 def test_a_step_taken_too_early_says_which_comes_first(command: str, tmp_path: Path) -> None:
-    done = jalon(command, "demo", "--home", str(tmp_path / "empty"))
+    port = ["--port", str(free_port())] if command == "serve" else []
+    done = jalon(command, "demo", "--home", str(tmp_path / "empty"), *port)
     assert done.returncode == 1
     hints = done.stderr.split("Hint: ")[1:]
     assert any("jalon " in hint for hint in hints)

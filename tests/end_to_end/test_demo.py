@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import sqlite3
 import subprocess
@@ -52,6 +53,7 @@ def test_training_again_gives_the_same_figures_to_the_last_digit(demo: Ran) -> N
         assert before["mean"] == after["mean"]
     assert again["matrix_hash"] == first["matrix_hash"]
     assert again["reused"] is True
+    assert again["champion"] == first["champion"]
 
 
 def test_models_are_compared_with_what_can_be_known(demo: Ran) -> None:
@@ -117,3 +119,31 @@ def test_a_person_is_told_where_results_lie_and_what_comes_next(demo: Ran) -> No
     assert Path(said.group(1)).is_file()
     assert "Next: jalon train demo" in done.stdout
     assert "features" in done.stderr
+
+
+def test_another_population_is_refused_once_timelines_exist(demo: Ran) -> None:
+    before = (demo.home / "simulation" / "simulation.json").read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", "jalon", "simulate", "demo", "--people=90", f"--home={demo.home}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "Hint: Remove" in done.stderr
+    assert (demo.home / "simulation" / "simulation.json").read_bytes() == before
+
+
+def test_a_key_is_made_listed_and_revoked(demo: Ran) -> None:
+    home = ("--home", str(demo.home))
+    made = jalon_json("key", "demo", "housing", *home)["key"]
+    prefix = made.split("_")[1]
+    assert prefix in {key["prefix"] for key in jalon_json("key", "demo", *home)["keys"]}
+    after = jalon_json("key", "demo", "--revoke", prefix, *home)["keys"]
+    assert [key["revoked_at"] is not None for key in after if key["prefix"] == prefix] == [True]
+    assert made not in json.dumps(after)
+
+
+def test_what_is_written_is_for_its_owner_alone(demo: Ran) -> None:
+    for file in (demo.home / "state.db", demo.home / "reports" / "ingest.json"):
+        assert file.stat().st_mode & 0o077 == 0, file.name

@@ -137,6 +137,9 @@ def test_an_event_waits_until_it_is_said(vault: Vault) -> None:
         ({"minutes": "1e300"}, "bad_number", "minutes"),
         ({"id": "0612345678"}, "identity_in_field", "id"),
         ({"id": "253072B07300470"}, "identity_in_field", "id"),
+        ({"minutes": "184127645108946"}, "identity_in_field", "minutes"),
+        ({"minutes": "1 84 12 76 451 089"}, "identity_in_field", "minutes"),
+        ({"minutes": "0612345678"}, "identity_in_field", "minutes"),
     ],
 )
 def test_a_row_that_breaks_a_rule_is_set_aside_whole(

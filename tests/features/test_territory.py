@@ -76,6 +76,8 @@ def test_all_faults_come_at_once_each_with_its_line(tmp_path: Path) -> None:
         ("    social:\n", "    So cial:\n", "lower-case word"),
         ("recorded_at: {column: saisie}", "recorded_at: {}", "either column or assumed"),
         ("features:", "featurs:", "Did you mean 'features'?"),
+        ("path: social/rdv.csv", "path: ../rdv.csv", "path leads out of the folder"),
+        ("path: social/rdv.csv", "path: /rdv.csv", "path leads out of the folder"),
     ],
 )
 def test_each_rule_says_what_to_do(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 
 from features.errors import DataError
 from features.events import EVENTS, WITHDRAWN
+from features.matrix import build_matrix
 from features.timelines import Timelines, sorted_events, superseded_at
+from tests.features.timelines_at_random import every_measure, five_services
 
 START = datetime(2025, 1, 1)
 FAR = np.datetime64("2262-01-01", "us")
@@ -77,12 +80,45 @@ def test_an_instant_with_a_zone_is_understood(timelines: Timelines) -> None:
     assert timelines.person(7, datetime(2025, 3, 4, 1, tzinfo=UTC)).num_rows == 1
 
 
-def test_equal_content_later_is_nothing_new(timelines: Timelines) -> None:
+def test_the_same_row_again_is_nothing_new(timelines: Timelines) -> None:
     timelines.append(events({}), label="t")
     version = timelines.version
-    done = timelines.append(events({"recorded_at": datetime(2025, 6, 1)}), label="t")
+    done = timelines.append(events({}), label="t")
     assert (done.added, done.versions, done.duplicates) == (0, 0, 1)
     assert timelines.version == version
+
+
+def test_equal_content_with_a_later_entry_date_is_a_version_and_counts_once(
+    timelines: Timelines,
+) -> None:
+    timelines.append(events({}), label="t")
+    done = timelines.append(events({"recorded_at": datetime(2025, 6, 1)}), label="t")
+    assert (done.added, done.versions, done.duplicates) == (0, 1, 0)
+    for day in (datetime(2025, 3, 5), datetime(2025, 6, 1), datetime(2025, 6, 2)):
+        assert codes(timelines.person(7, day)) == ["SEEN"]
+
+
+RETURN = (
+    {"code": "CONTACT//APPOINTMENT//SEEN", "recorded_at": datetime(2025, 3, 4)},
+    {"code": "CONTACT//APPOINTMENT//SEEN", "recorded_at": datetime(2025, 3, 20)},
+    {"code": "CONTACT//APPOINTMENT//NOSHOW", "recorded_at": datetime(2025, 3, 10)},
+)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+@pytest.mark.parametrize("commits", [(3,), (2, 3), (1, 2, 3)])
+def test_a_return_to_the_first_content_is_kept_whatever_came_when(
+    timelines: Timelines, order: tuple[int, ...], commits: tuple[int, ...]
+) -> None:
+    start = 0
+    for stop in commits:
+        rows = [RETURN[place] for place in order[start:stop]]
+        Timelines.open(timelines.folder).append(events(*rows), label="t")
+        start = stop
+    timelines.refresh()
+    assert codes(timelines.person(7)) == ["SEEN", "NOSHOW", "SEEN"]
+    assert codes(timelines.person(7, datetime(2025, 3, 15))) == ["NOSHOW"]
+    assert codes(timelines.person(7, datetime(2025, 3, 21))) == ["SEEN"]
 
 
 def test_a_version_that_comes_late_takes_its_place(timelines: Timelines) -> None:
@@ -110,6 +146,7 @@ def test_a_row_that_moves_to_another_person_is_withdrawn_from_the_first(
     assert (done.versions, done.withdrawn) == (1, 1)
     assert timelines.person(7)["code"].to_pylist()[1] == WITHDRAWN
     assert timelines.person(7)["reference"].to_pylist()[1] is None
+    assert timelines.person(7)["time"].to_pylist()[1] == datetime(2025, 4, 1)
     assert codes(timelines.person(7, datetime(2025, 3, 20))) == ["SEEN"]
     assert codes(timelines.person(7, datetime(2025, 5, 1))) == []
     assert codes(timelines.person(2**62, datetime(2025, 5, 1))) == ["SEEN"]
@@ -212,35 +249,127 @@ def test_the_observed_period_is_that_of_entry_dates(timelines: Timelines) -> Non
     assert timelines.observed() == (datetime(2025, 3, 4), datetime(2025, 9, 9))
 
 
-ROWS = st.lists(
-    st.fixed_dictionaries(
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_what_is_withdrawn_does_not_depend_on_what_came_first(
+    tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    moves = [
+        {"recorded_at": START + timedelta(days=day), "subject_id": subject}
+        for day, subject in ((1, 7), (3, 2**61), (5, 2**61))
+    ]
+    clean = filled(tmp_path / "clean", moves, [])
+    other = filled(tmp_path / "other", [moves[place] for place in order], [1, 2])
+    assert other.read().equals(clean.read())
+    taken = clean.person(7)
+    days = [(at - START).days for at in taken["recorded_at"].to_pylist()]
+    assert sorted(zip(days, codes(taken), strict=True)) == [
+        (1, "SEEN"),
+        (3, "WITHDRAWN"),
+        (5, "WITHDRAWN"),
+    ]
+
+
+def test_a_restated_version_changes_no_feature(timelines: Timelines) -> None:
+    rows = [
         {
-            "subject_id": st.sampled_from([7, 2**61]),
-            "event_id": st.sampled_from(["a", "b", "c"]),
-            "recorded_at": st.integers(0, 5).map(lambda day: START + timedelta(days=day)),
-            "numeric_value": st.sampled_from([None, 1.0, 2.0]),
+            "event_id": f"{n}",
+            "time": START + timedelta(days=7 * n),
+            "recorded_at": START + timedelta(days=7 * n + 1),
+            "code": "ABCP"[n % 4],
+            "numeric_value": float(n),
+            "source": ("s1", "s2")[n % 2],
+            "reference": f"r{n // 2}",
         }
-    ),
-    min_size=1,
-    max_size=10,
+        for n in range(12)
+    ]
+    restated = [row | {"recorded_at": row["recorded_at"] + timedelta(days=30)} for row in rows]
+    cohort = pa.table(
+        {
+            "subject_id": pa.array([7] * 20, pa.int64()),
+            "prediction_time": [START + timedelta(days=8 * n) for n in range(20)],
+        }
+    )
+    asked = every_measure(), five_services()
+    once = build_matrix(events(*rows), cohort, asked[0], settings=asked[1])
+    assert timelines.append(events(*rows, *restated), label="t").versions == 12
+    twice = build_matrix(timelines, cohort, asked[0], settings=asked[1])
+    assert len(np.unique(np.nan_to_num(once.values, nan=-1.0), axis=0)) > 10
+    assert twice.values.tobytes() == once.values.tobytes()
+
+
+ROW = st.fixed_dictionaries(
+    {
+        "subject_id": st.sampled_from([7, 8, 2**61]),
+        "event_id": st.sampled_from(["a", "b"]),
+        "recorded_at": st.integers(0, 5).map(lambda day: START + timedelta(days=day)),
+        "numeric_value": st.sampled_from([None, 1.0]),
+    }
 )
 
 
-@settings(max_examples=15, deadline=None)
-@given(rows=ROWS, cut=st.integers(0, 10))
-def test_twice_is_once_wherever_a_first_run_stopped(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], cut: int
+def moment(row: dict[str, Any]) -> tuple[str, datetime]:
+    return row["event_id"], row["recorded_at"]
+
+
+UNCONTRADICTED = st.lists(ROW, min_size=1, max_size=10, unique_by=moment)
+CUTS = st.lists(st.integers(0, 20), max_size=3)
+
+
+def filled(folder: Path, rows: list[dict[str, Any]], cuts: list[int]) -> Timelines:
+    """Rows appended in parts, each by timelines opened anew."""
+    Timelines.open(folder, create=True, buckets=2)
+    borders = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+    for start, stop in pairwise(borders):
+        if rows[start:stop]:
+            Timelines.open(folder).append(events(*rows[start:stop]), label="part")
+    return Timelines.open(folder)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data(), UNCONTRADICTED, CUTS)
+def test_the_table_depends_on_the_set_of_rows_alone(
+    tmp_path_factory: pytest.TempPathFactory,
+    data: st.DataObject,
+    rows: list[dict[str, Any]],
+    cuts: list[int],
 ) -> None:
     folder = tmp_path_factory.mktemp("timelines")
-    ordered = sorted(rows, key=lambda row: row["recorded_at"])
+    clean = filled(folder / "clean", rows, [])
+    repeated = data.draw(st.lists(st.sampled_from(rows), max_size=6))
+    mixed = data.draw(st.permutations([*rows, *repeated]))
+    other = filled(folder / "other", mixed, cuts)
+    assert other.read().equals(clean.read())
+    for day in range(8):
+        at = START + timedelta(days=day)
+        known: dict[str, dict[str, Any]] = {}
+        for row in sorted(rows, key=lambda row: row["recorded_at"]):
+            if row["recorded_at"] < at:
+                known[row["event_id"]] = row
+        for timelines in (clean, other):
+            found = timelines.read(as_known=at, columns=list(rows[0])).to_pylist()
+            assert sorted(found, key=moment) == sorted(known.values(), key=moment)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    rows=st.lists(ROW, min_size=1, max_size=12),
+    cuts=CUTS,
+    stops=st.lists(st.integers(0, 12), max_size=2),
+)
+def test_rows_begun_again_are_one_clean_run_even_when_they_contradict(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[dict[str, Any]],
+    cuts: list[int],
+    stops: list[int],
+) -> None:
+    folder = tmp_path_factory.mktemp("timelines")
     clean = Timelines.open(folder / "clean", create=True, buckets=2)
-    clean.append(events(*ordered), label="all")
-    stopped = Timelines.open(folder / "stopped", create=True, buckets=2)
-    if ordered[:cut]:
-        stopped.append(events(*ordered[:cut]), label="first part")
-    again = Timelines.open(folder / "stopped")
-    again.append(events(*ordered), label="all")
+    against = clean.append(events(*rows), label="all").contradicting
+    for stop in stops:
+        filled(folder / "stopped", rows[:stop], cuts)
+    again = filled(folder / "stopped", rows, cuts)
     assert again.read().equals(clean.read())
+    assert again.append(events(*rows), label="all").contradicting == against
 
 
 @settings(deadline=None)

@@ -16,6 +16,7 @@ from training.calibration import (
     SigmoidCalibrator,
     choose_calibrator,
     load_calibrator,
+    logit_fit,
 )
 
 
@@ -76,3 +77,13 @@ def test_read_again(kind: type[SigmoidCalibrator | IsotonicCalibrator], tmp_path
     again = load_calibrator(tmp_path / "calibrator.json")
     assert again == fit
     np.testing.assert_array_equal(again.risk(raw), fit.risk(raw))
+
+
+def test_values_that_part_the_targets_give_a_curve_all_the_same() -> None:
+    """With few rows a model may separate them: no steepest curve exists, and none is an error."""
+    x = np.array([-500.0, -400.0, 400.0, 500.0])
+    slope, intercept = logit_fit(x, np.array([0.0, 0.0, 1.0, 1.0]))
+    assert np.isfinite([slope, intercept]).all()
+    assert slope > 0
+    slope, intercept = logit_fit(x, np.zeros(4))
+    assert np.isfinite([slope, intercept]).all()

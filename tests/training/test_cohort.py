@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
+from features.events import WITHDRAWN
 from features.settings import FeaturesSettings
 from training.cohort import build_cohort, open_pathways
 from training.settings import TrainingSettings
@@ -82,6 +83,54 @@ def test_what_is_recorded_later_changes_no_one_at_risk(
     assert before == {key for key in at_risk(make_events(known), features) if key[1] <= t}
     scored = open_pathways(make_events(rows), t, TASK, features)
     assert {s for s, at in before if at == t} == set(scored["subject_id"].to_pylist())
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_a_version_that_another_replaced_counts_no_more(
+    data: st.DataObject,
+    histories: st.SearchStrategy[Rows],
+    make_events: Make,
+    features: FeaturesSettings,
+) -> None:
+    """Who is at risk comes from the newest version known of each event, and from no other."""
+    rows = data.draw(histories)
+    assume(rows)
+    t = data.draw(st.sampled_from([D(2024, 3, 31, 22), D(2024, 7, 31, 22), D(2025, 1, 31, 23)]))
+    newest: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["recorded_at"]):
+        if row["recorded_at"] < t:
+            newest[row["event_id"]] = row
+    alone = [row for row in newest.values() if row["code"] != WITHDRAWN]
+    all_versions = open_pathways(make_events(rows), t, TASK, features)
+    assert all_versions.equals(open_pathways(make_events(alone), t, TASK, features))
+
+
+def test_a_corrected_exit_reopens_what_it_had_closed(
+    make_events: Make, features: FeaturesSettings
+) -> None:
+    def event(name: str, code: str, day: datetime, entered: datetime) -> dict[str, Any]:
+        return {
+            "subject_id": 1,
+            "time": day,
+            "code": code,
+            "text_value": None,
+            "recorded_at": entered,
+            "end_time": None,
+            "source": "social",
+            "event_id": name,
+        }
+
+    rows = [
+        event("a", OPEN, D(2024, 1, 10), D(2024, 1, 11)),
+        event("b", "EXIT//PATHWAY//JOB", D(2024, 3, 4), D(2024, 3, 5)),
+        event("b", WITHDRAWN, D(2024, 3, 4), D(2024, 4, 10)),
+        event("c", SEEN, D(2024, 4, 2), D(2024, 4, 3)),
+    ]
+    times = {at for _, at in at_risk(make_events(rows), features)}
+    assert D(2024, 2, 29, 23) in times
+    assert D(2024, 3, 31, 22) not in times
+    assert D(2024, 4, 30, 22) in times
 
 
 @settings(max_examples=60)

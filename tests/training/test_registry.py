@@ -138,7 +138,7 @@ def test_what_a_training_leaves_in_mlflow(trained: Trained) -> None:
 
 
 def test_no_champion_says_what_to_do(tmp_path: Path) -> None:
-    nothing = SimpleNamespace(home=tmp_path, name="elsewhere")
+    nothing = SimpleNamespace(home=tmp_path, name="elsewhere", called="elsewhere")
     with pytest.raises(JalonError, match="Train one: jalon train elsewhere"):
         load_champion(nothing)  # type: ignore[arg-type]
 

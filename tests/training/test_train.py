@@ -14,7 +14,7 @@ from filelock import FileLock
 from features.errors import ConfigurationError, DataError, JalonError
 from features.territory import Territory
 from training.evaluation import METRICS
-from training.registry import load_champion
+from training.registry import load_champion, open_registry
 from training.train import build, train
 
 Trained = tuple[Any, Any]
@@ -32,8 +32,10 @@ def test_again_gives_the_same_figures(make_territory: Callable[..., Any], traine
     assert [m.as_dict() for m in second.models] == [m.as_dict() for m in report.models]
     third = train(again)
     assert [m.as_dict() for m in third.models] == [m.as_dict() for m in report.models]
-    assert (second.champion["version"], third.champion["version"]) == ("1", "2")
-    assert load_champion(again).version == "2"
+    assert second.champion == third.champion
+    assert load_champion(again).version == second.champion["version"] == "1"
+    registry = open_registry(again)
+    assert registry.champion_of("another training") is None
     shares = [share for _, share in told]
     assert shares == sorted(shares)
     assert told[0][0] == "cohort"
