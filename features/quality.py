@@ -24,7 +24,7 @@ REASONS = {
     "bad_number": "a number that cannot be read",
     "contradiction": "another content than a known version with the same entry date",
     "date_out_of_range": "a date outside the period that is believed",
-    "free_text": "a value too long to be a controlled one",
+    "free_text": "free text where a controlled value is expected",
     "identity_in_field": "something shaped as a NIR, a telephone number or an e-mail",
     "line_too_long": "a line longer than max_line_bytes",
     "missing_person": "no person key",

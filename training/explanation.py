@@ -40,7 +40,8 @@ class Reason:
         strength: ``fort``, ``modéré`` or ``léger`` and its English, by language.
         sentences: The observed facts with their dates, by language, the weightiest first.
         features: Names of the features behind the sentences.
-        contribution: Net share of the whole domain in the raw score.
+        contribution: Share in the raw score: the domain's net one, or that of the features told
+            where the domain as a whole goes the other way.
     """
 
     theme: str
@@ -132,9 +133,11 @@ def explain(
     """Reasons for rows of a matrix, three to five each way where there are so many.
 
     A domain is a reason when the net share of its features passes a threshold; weaker domains of
-    the same sign fill up to the least number asked for. Within a domain the features that push the
-    same way as its net share are told, one for each group of features, the weightiest first. A
-    feature without a value says that nothing is known.
+    the same sign fill up to the least number asked for. When there are still fewer, domains whose
+    net share goes the other way fill up with those of their features that go this way, and with
+    the share of these alone: both sides of a domain are then told. Within a domain the features
+    that push the way of the reason are told, one for each group of features, the weightiest
+    first. A feature without a value says that nothing is known.
 
     Args:
         champion: The model in service.
@@ -165,11 +168,20 @@ def explain(
     for row in range(len(chosen)):
         reasons: dict[int, tuple[Reason, ...]] = {}
         for sign in (1, -1):
+            picked = _chosen(shares[row] * sign, each_way)
+            pushes = shares[row].copy()
+            if len(picked) < each_way[0]:
+                gross = _gross(contributions[row], members, names, sign)
+                against = [i for i in np.argsort(-gross, kind="stable") if gross[i] > 0]
+                added = [int(i) for i in against if i not in picked]
+                added = added[: each_way[0] - len(picked)]
+                pushes[added] = gross[added] * sign
+                picked = sorted([*picked, *added], key=lambda i: -pushes[i] * sign)
             reasons[sign] = tuple(
                 _reason(
                     names[theme],
                     labels[names[theme]],
-                    float(shares[row, theme]),
+                    float(pushes[theme]),
                     _told(members[names[theme]], contributions[row], features, sign),
                     features,
                     values[row],
@@ -177,7 +189,7 @@ def explain(
                     group_place,
                     lang,
                 )
-                for theme in _chosen(shares[row] * sign, each_way)
+                for theme in picked
             )
         themes = dict(zip(names, shares[row].tolist(), strict=True))
         found.append(Explanation(float(contributions[row, -1]), themes, reasons[1], reasons[-1]))
@@ -190,6 +202,15 @@ def _chosen(pushes: Floats, each_way: tuple[int, int]) -> list[int]:
     order = [int(i) for i in np.argsort(-pushes, kind="stable") if pushes[i] > 0]
     clear = sum(pushes[i] >= NEGLIGIBLE for i in order)
     return order[: min(most, max(clear, least))]
+
+
+def _gross(
+    contributions: Floats, members: Mapping[str, Sequence[int]], names: Sequence[str], sign: int
+) -> Floats:
+    """What the features of each theme that push one way amount to, the others left aside."""
+    return np.array(
+        [np.maximum(contributions[list(members[name])] * sign, 0.0).sum() for name in names]
+    )
 
 
 def _told(
