@@ -10,10 +10,10 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Idle OpenMP threads sleep instead of spinning: on a busy machine trees grow several times faster.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help demo serve test check format bench lock clean
+.PHONY: help demo serve test check format bench bench-features lock clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
 
 demo: .venv/runtime ## simulate, ingest, train, score and serve the demo territory at http://localhost:3000
 	@$(BIN)/jalon demo
@@ -42,14 +42,21 @@ format: .venv/develop ## rewrite the code in the project's style
 bench: .venv/develop ## time the main jobs, each beside a peer in the same run
 	$(BIN)/python -m benchmarks
 
-lock: .venv/uv ## resolve the two lock files again
+bench-features: .venv/bench .venv-peers/peers ## the feature engine beside its peers (LINES="a e" chooses lines)
+	$(BIN)/python -m benchmarks.features $(LINES)
+
+lock: .venv/uv ## resolve the lock files again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --extra bench -c requirements.lock pyproject.toml -o requirements-bench.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 requirements-peers.in -o requirements-peers.lock
 
 clean: ## remove the environment and what the tools left; work folders (.jalon) stay
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -72,3 +79,13 @@ clean: ## remove the environment and what the tools left; work folders (.jalon) 
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@ .venv/runtime
+
+.venv/bench: .venv/develop requirements-bench.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-bench.lock
+	@touch $@
+
+.venv-peers/peers: .venv/uv requirements-peers.lock
+	@echo "Installing featuretools, which needs an older pandas, into .venv-peers" >&2
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers
+	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python --require-hashes -r requirements-peers.lock
+	@touch $@

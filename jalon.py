@@ -14,7 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -37,6 +37,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+features_app = typer.Typer(
+    help="Build the feature matrix; list, describe and explain features.", no_args_is_help=True
+)
+app.add_typer(features_app, name="features")
 out = Console()
 err = Console(stderr=True)
 
@@ -48,6 +52,9 @@ Data = Annotated[Path | None, typer.Option("--data", help="Folder of the exports
 Home = Annotated[
     Path | None, typer.Option("--home", help="Work folder (default .jalon/<territory>).")
 ]
+
+FeatureName = Annotated[str, typer.Argument(metavar="FEATURE", help="A name from `list`.")]
+Lang = Annotated[Literal["fr", "en"], typer.Option(help="Language of labels and facts.")]
 
 
 def open_territory(
@@ -253,14 +260,16 @@ def ingest(where: Where, data: Data = None, home: Home = None, as_json: AsJson =
         result = run(territory, progress=report)
     payload = result.as_dict()
     places = list(result.places.values())
-    then = f"jalon features {where}"
+    then = f"jalon features build {where}"
     if result.failures:
         then = f"mend what was not read, then again: jalon ingest {where}"
     _tell(payload, as_json, lambda: _say(result.text()), then, places)
 
 
-@app.command()
-def features(where: Where, data: Data = None, home: Home = None, as_json: AsJson = False) -> None:
+@features_app.command("build")
+def build_features(
+    where: Where, data: Data = None, home: Home = None, as_json: AsJson = False
+) -> None:
     """Build the feature matrix of the territory's cohort, as known at each prediction time."""
     from training.train import build
 
@@ -270,6 +279,58 @@ def features(where: Where, data: Data = None, home: Home = None, as_json: AsJson
     payload = result.as_dict()
     then, places = f"jalon train {where}", [territory.home / result.matrix_file]
     _tell(payload, as_json, lambda: _show_flat("Matrix", payload), then, places)
+
+
+@features_app.command("list")
+def list_features(
+    where: Where,
+    theme: Annotated[str | None, typer.Option(help="Only this theme.")] = None,
+    group: Annotated[str | None, typer.Option(help="Only this group.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only those that hold this text.")] = None,
+    lang: Lang = "fr",
+    as_json: AsJson = False,
+) -> None:
+    """List the territory's features by theme: the name and what each says."""
+    from features.questions import list_features as ask
+
+    found = ask(open_territory(where), theme=theme, group=group, search=search, lang=lang)
+    then = f"jalon features describe {where} FEATURE"
+    _tell(found.payload, as_json, lambda: _say(found.text()), then)
+
+
+@features_app.command("describe")
+def describe_feature(
+    where: Where, feature: FeatureName, lang: Lang = "fr", as_json: AsJson = False
+) -> None:
+    """Say all about a feature: its exact rule, its codes, the tables and columns behind them."""
+    from features.questions import describe_feature as ask
+
+    found = ask(open_territory(where), feature, lang=lang)
+    then = f"jalon features explain {where} PERSON {feature}"
+    _tell(found.payload, as_json, lambda: _say(found.text()), then)
+
+
+@features_app.command("explain")
+def explain_feature(
+    where: Where,
+    person: Annotated[int, typer.Argument(help="The pseudonym: subject_id in scores.")],
+    feature: FeatureName,
+    at: Annotated[
+        str | None, typer.Option(help="Local date (2025-12-31); default: end of observation.")
+    ] = None,
+    lang: Lang = "fr",
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the very events behind one value of one person, as known at a date."""
+    from features.questions import explain_feature as ask
+    from features.settings import FeaturesSettings
+    from serving.instants import read_prediction_time
+
+    territory = open_territory(where, home=home)
+    instant = read_prediction_time(at, territory.section("features", FeaturesSettings))
+    found = ask(territory, person, feature, instant, lang=lang)
+    _tell(found.payload, as_json, lambda: _say(found.text()), "")
 
 
 @app.command()

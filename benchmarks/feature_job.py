@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks.figures import Figure, timed
-from features.catalogue import build_catalogue
+from features.definitions import build_catalogue
 from features.events import EVENTS
-from features.matrix import build_matrix
+from features.matrix import compute_matrix
 from features.settings import FeaturesSettings
 
 PEOPLE, EVENTS_EACH, DATES = 4_000, 100, 12
@@ -30,7 +30,7 @@ def run() -> list[Figure]:
     catalogue = build_catalogue(settings)
 
     def ours() -> np.ndarray:
-        return build_matrix(events, cohort, catalogue, settings=settings).values
+        return compute_matrix(events, cohort, catalogue).values
 
     matrix, mine = timed(ours)
     table, peer = timed(lambda: _duckdb(events, cohort))

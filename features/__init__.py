@@ -25,8 +25,8 @@ _HOMES = {
     "Territory": "features.territory",
     "Timelines": "features.timelines",
     "Vault": "features.identity",
-    "build_catalogue": "features.catalogue",
-    "build_matrix": "features.matrix",
+    "build_catalogue": "features.definitions",
+    "build_matrix": "features.frames",
 }
 
 

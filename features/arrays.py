@@ -14,17 +14,20 @@ __all__ = [
     "BY_RECEIVER",
     "BY_REFERENCE",
     "NO_DAY",
+    "Bools",
     "Events",
     "Floats",
     "Int32s",
     "Int64s",
     "Plan",
     "Rows",
+    "SlidingPlan",
 ]
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 
 ALWAYS = int(np.iinfo(np.int64).max)
 """An instant after all others: an end that is not planned, a version that none supersedes."""
@@ -42,9 +45,13 @@ class Events(NamedTuple):
     = none planned.
     day, end_day: int32 [events] local calendar days.
     value: float32 [events], NaN = none.
-    kind: int32 [events] number of the event's code and source together.
+    kind: int32 [events] number of the event's code, source and band of values together.
+    code: int32 [events] number of the code in `Layout.codes`; one more than the last = no feature
+    looks at it.
     service, receiver: int32 [events]; receiver -1 = not named.
     reference: int32 [events] numbered within the person, -1 = none.
+
+    A column that no feature of the catalogue looks at has length 0.
     """
 
     begin: Int64s
@@ -57,48 +64,83 @@ class Events(NamedTuple):
     end_day: Int32s
     value: Floats
     kind: Int32s
+    code: Int32s
     service: Int32s
     receiver: Int32s
     reference: Int32s
 
 
 class Plan(NamedTuple):
-    """A catalogue as arrays.
+    """The features that are computed row by row, as arrays; see :mod:`features.kernels`.
+
+    A *set* is the events of some codes, services and values; a *span* is a set in a window.
 
     kind_begin, kind_sets: sets that hold the events of a kind, compressed rows.
-    ahead: bool [sets] whether the set is looked for after the prediction time.
-    span_set, span_window: int32 [spans] the (set, window) pairs in use.
-    op, main, other, span, before, within, answering: int32 [features]; `main` and `other` are sets,
-    `span` and `before` spans (the feature's window and the second one it needs), `within` days or
-    -1, `answering` one of BY_REFERENCE, BY_PERSON, BY_OTHER, BY_RECEIVER.
-    group_set: int32 [groups] set of the group's events, -1 = the prediction time itself.
-    services: int64 number of services.
+    ahead: bool [sets] whether the set is also looked for after the prediction time.
+    about: int32 [sets] set whose references an event of this set must share; -1 = none.
+    span_set, span_window, span_anchor: int32 [spans]; window 0 is the whole history; anchor = the
+    set whose latest dated event begins the window, -1 = the window's own edge.
+    op, main, other, third, span, before, within, answering: int32 [features of the catalogue];
+    `main`, `other`, `third` are sets (-1 = none), `span` and `before` spans (the feature's window
+    and the second one it needs), `within` days or -1, `answering` one of BY_REFERENCE, BY_PERSON,
+    BY_OTHER, BY_RECEIVER.
+    empty: float32 [features] value of a person without any event.
+    window_closed: bool [windows] whether a window ends before the prediction time.
+    services: int64 number of services; codes: int64 number of codes.
     """
 
     kind_begin: Int32s
     kind_sets: Int32s
-    ahead: npt.NDArray[np.bool_]
+    ahead: Bools
+    about: Int32s
     span_set: Int32s
     span_window: Int32s
+    span_anchor: Int32s
     op: Int32s
     main: Int32s
     other: Int32s
+    third: Int32s
     span: Int32s
     before: Int32s
     within: Int32s
     answering: Int32s
-    group_set: Int32s
+    empty: Floats
+    window_closed: Bools
     services: int
+    codes: int
+
+
+class SlidingPlan(NamedTuple):
+    """The features that follow from what enters and leaves a window; see :mod:`features.sliding`.
+
+    window: int32 [sliding windows] their numbers in `Rows.since`.
+    begin: int32 [kinds * windows + 1] range of steps for an event of a kind in a window.
+    step, column: int32 [steps] what to do, and to which column of the state.
+    weight: float32 [steps] what an event adds to a count.
+    empty: float32 [state] state of a person without events.
+    daily: float32 [state] 1 where the column counts days until the prediction time, else 0.
+    columns: int64 columns of the matrix; the state's others are days of last events by group.
+    """
+
+    window: Int32s
+    begin: Int32s
+    step: Int32s
+    column: Int32s
+    weight: Floats
+    empty: Floats
+    daily: Floats
+    columns: int
 
 
 class Rows(NamedTuple):
-    """Cohort rows of the same people.
+    """Cohort rows of the same people, by person and time.
 
     begin: int64 [people + 1] range in `order` of each person's rows.
     order: int64 [rows] position of the row in the cohort.
     instant: int64 [rows] number of its prediction time.
-    time: int64 [instants] microseconds; day, month: int32 [instants] local.
-    edges: int64 [instants, windows] start of each window; window 0 is the whole history.
+    time: int64 [instants] microseconds; day, month, month_day: int32 [instants] local.
+    since, until: int64 [instants, windows] first instant of each window, and the one after its
+    last; window 0 is the whole history. `until` is the prediction time unless the window is closed.
     """
 
     begin: Int64s
@@ -107,4 +149,6 @@ class Rows(NamedTuple):
     time: Int64s
     day: Int32s
     month: Int32s
-    edges: Int64s
+    month_day: Int32s
+    since: Int64s
+    until: Int64s

@@ -5,29 +5,20 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cache, cached_property
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
-
-import yaml
-from pydantic import ValidationError
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from typing import Any
 
 from features.errors import ConfigurationError, DataError
-from features.events import WITHDRAWN
-from features.measures import MEASURES, Measure
-from features.settings import FeatureGroup, FeaturesSettings
+from features.measures import MEASURES, PEER_OPS
 
-if TYPE_CHECKING:
-    from features.vocabulary import Vocabulary
+__all__ = ["TEXTS", "Catalogue", "Feature", "nearest"]
 
-__all__ = ["Catalogue", "Feature", "build_catalogue", "default_groups"]
-
-FORMAT = 1
+FORMAT = 2
 """Raised when a definition changes what a value means: matrices before and after do not mix."""
 
-_TEXTS = ("theme", "label", "unit")
+TEXTS = ("theme", "label", "unit", "direction")
 """Fields that say what a feature is called; they do not change its values nor the hash."""
 
 
@@ -36,10 +27,11 @@ class Feature:
     """One column of a matrix: which events, over which window, measured how, called what.
 
     Attributes:
-        name: ``{group}.{measure}.{window}``.
+        name: ``{group}.{measure}.{window}``, or ``{group}.{measure}.{of}`` among peers.
         group: The group it comes from.
         measure: A key of :data:`features.measures.MEASURES`.
-        window_days: Local calendar days before the prediction time; None is the whole history.
+        window_days: Local calendar days before the prediction time; None is the whole history,
+            unless `period` says otherwise.
         theme: The life domain it is told under.
         label: What the group's events are called, by language.
         unit: `count`, `flag`, `days`, `ratio`, `share`, `services`, `cycle`; for a numeric value
@@ -52,7 +44,21 @@ class Feature:
         match: Whether an answer needs the same `reference`, or only the same `person`.
         answered_by_service: Who may answer: `any` service, any `other` than the event's own, or the
             `receiving` one that the event's text_value names (any other where it names none).
-        within: Days before an event counts as unanswered, or after which a lapse is forgotten.
+        within: Days before an event counts as unanswered, after which a lapse is forgotten, or
+            within which another must follow.
+        period: `since` the latest event of `anchor`, or a period of the calendar: `week`, `month`,
+            `quarter`, `year`, each also with `last_` before it.
+        anchor: Events that the window `since` begins at.
+        value_min: Only events with a numeric value of at least this.
+        value_max: Only events with a numeric value below this.
+        about: Only events with a reference that a known event of these codes has, too.
+        alongside: The second kind of spells of `overlap`.
+        followed_by: Events that may follow one in `sequences`.
+        peers: What makes two people peers: `code`, `service`, `reference` or `text_value` of the
+            latest event of `codes`.
+        of: Name of the feature compared among peers.
+        least: Peers with a value under which nothing is said.
+        direction: Whether `higher` or `lower` values usually worry; None where neither does.
     """
 
     name: str
@@ -70,11 +76,29 @@ class Feature:
     match: str = "reference"
     answered_by_service: str = "any"
     within: int | None = None
+    period: str | None = None
+    anchor: tuple[str, ...] = ()
+    value_min: float | None = None
+    value_max: float | None = None
+    about: tuple[str, ...] = ()
+    alongside: tuple[str, ...] = ()
+    followed_by: tuple[str, ...] = ()
+    peers: str | None = None
+    of: str | None = None
+    least: int = 1
+    direction: str | None = None
 
     @property
     def window(self) -> str:
-        """The window as it stands in the name: ``90d`` or ``all``."""
+        """The window as it stands in the name: ``90d``, ``all``, ``since``, ``last_month``."""
+        if self.period is not None:
+            return self.period
         return "all" if self.window_days is None else f"{self.window_days}d"
+
+    @property
+    def among_peers(self) -> bool:
+        """Whether it compares people with each other instead of reading one person's events."""
+        return MEASURES[self.measure].op in PEER_OPS
 
     @property
     def rule(self) -> str:
@@ -88,6 +112,8 @@ class Catalogue:
 
     Attributes:
         features: The columns of a matrix, in order.
+        timezone: Zone of the local calendar days.
+        service_of: Service of each source; a source not named is a service of its own.
 
     Example:
         >>> seen = Feature("contact.seen.count.90d", "contact.seen", "count", 90, "contact",
@@ -105,6 +131,8 @@ Catalogue.to_json; got list. Hint: Use the file saved with the model or the matr
     """
 
     features: tuple[Feature, ...]
+    timezone: str = "Europe/Paris"
+    service_of: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -118,13 +146,15 @@ Catalogue.to_json; got list. Hint: Use the file saved with the model or the matr
 
     @cached_property
     def hash(self) -> str:
-        """Sha256 of all that decides the values: names, codes, windows, measures, rules."""
-        lines = [
-            {k: v for k, v in asdict(feature).items() if k not in _TEXTS} | {"rule": feature.rule}
-            for feature in self.features
-        ]
-        text = json.dumps([FORMAT, lines], sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Sha256 of all that decides values: zone, services, codes, windows, measures, rules."""
+        decisive = [one.name for one in fields(Feature) if one.name not in TEXTS]
+        digest = hashlib.sha256()
+        said = [FORMAT, self.timezone, sorted(self.service_of.items())]
+        digest.update(json.dumps(said).encode())
+        for feature in self.features:
+            values = [getattr(feature, name) for name in decisive]
+            digest.update(json.dumps([*values, feature.rule]).encode())
+        return digest.hexdigest()
 
     def __hash__(self) -> int:
         """So that what is compiled for a catalogue can be kept by it."""
@@ -134,19 +164,29 @@ Catalogue.to_json; got list. Hint: Use the file saved with the model or the matr
         """Number of features."""
         return len(self.features)
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Column of each feature by its name."""
+        return {name: place for place, name in enumerate(self.names)}
+
     def feature(self, name: str) -> Feature:
         """The feature of a name.
 
         Raises:
             ConfigurationError: no such feature, with the nearest name.
         """
-        for feature in self.features:
-            if feature.name == name:
-                return feature
+        if name in self.places:
+            return self.features[self.places[name]]
         raise ConfigurationError(
             f"looking up feature '{name}'",
             expected=f"one of the catalogue's {len(self.features)} features",
-            hint=_nearest(name, self.names),
+            hint=nearest(name, self.names),
+        )
+
+    def only(self, names: Iterable[str]) -> Catalogue:
+        """The same definitions, fewer of them, in the order asked for."""
+        return Catalogue(
+            tuple(self.feature(name) for name in names), self.timezone, self.service_of
         )
 
     def to_json(self) -> str:
@@ -154,6 +194,8 @@ Catalogue.to_json; got list. Hint: Use the file saved with the model or the matr
         content = {
             "format": FORMAT,
             "hash": self.hash,
+            "timezone": self.timezone,
+            "service_of": dict(self.service_of),
             "features": [
                 asdict(feature) | {"label": dict(feature.label)} for feature in self.features
             ],
@@ -169,7 +211,11 @@ Catalogue.to_json; got list. Hint: Use the file saved with the model or the matr
         """
         try:
             content = json.loads(text)
-            found = cls(tuple(_feature(item) for item in content["features"]))
+            found = cls(
+                tuple(_feature(item) for item in content["features"]),
+                content["timezone"],
+                content["service_of"],
+            )
             same = content["hash"] == found.hash
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
@@ -204,172 +250,11 @@ def _feature(item: Mapping[str, Any]) -> Feature:
     return feature
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    return f"Did you mean '{close[0]}'?" if close else f"Known: {', '.join(sorted(known))}."
-
-
-@cache
-def default_groups() -> tuple[FeatureGroup, ...]:
-    """The groups of the catalogue that ships with Jalon (`features/catalogue.yaml`).
-
-    Raises:
-        ConfigurationError: the file does not hold groups.
-    """
-    text = (files("features") / "catalogue.yaml").read_text(encoding="utf-8")
-    try:
-        return tuple(FeatureGroup.model_validate(item) for item in yaml.safe_load(text)["groups"])
-    except ValidationError as error:
-        lines = "\n  ".join(f"{e['loc']}: {e['msg']}" for e in error.errors(include_url=False))
-        raise ConfigurationError(f"reading features/catalogue.yaml\n  {lines}") from error
-
-
-def build_catalogue(settings: FeaturesSettings) -> Catalogue:
-    """The features that a territory asks for, checked whole: patterns, measures, windows, needs.
-
-    Args:
-        settings: The `features:` section. Its own groups come after the default ones.
-
-    Returns:
-        The catalogue, in the order of the groups, measures and windows.
-
-    Raises:
-        ConfigurationError: every fault of every group at once, each with its remedy.
-    """
-    from features.vocabulary import Vocabulary
-
-    vocabulary = Vocabulary.load(settings.vocabulary)
-    default = default_groups() if settings.catalogue.extends == "default" else ()
-    faults: list[str] = []
-    features: list[Feature] = []
-    groups = (*default, *settings.catalogue.groups)
-    for group in groups:
-        features += _group_features(group, vocabulary, settings.services, faults)
-    faults += _doubles("group", [group.name for group in groups])
-    faults += _doubles("feature", [feature.name for feature in features])
-    if not features and not faults:
-        faults.append("no feature at all. Hint: Add groups, or extends: default")
-    if faults:
-        lines = "\n  ".join(dict.fromkeys(faults))
-        raise ConfigurationError(f"building the catalogue: {len(faults)} fault(s)\n  {lines}")
-    return Catalogue(tuple(features))
-
-
-def _doubles(what: str, names: Sequence[str]) -> list[str]:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    return [
-        f"{what} '{name}' is defined {names.count(name)} times. Hint: Rename one, or set "
-        "'extends: none'"
-        for name in twice
-    ]
-
-
-def _group_features(
-    group: FeatureGroup, vocabulary: Vocabulary, services: Sequence[str], faults: list[str]
-) -> list[Feature]:
-    where = f"group '{group.name}'"
-    codes = _codes(group.codes, vocabulary, f"{where}: codes", faults)
-    among = _codes(group.among or (), vocabulary, f"{where}: among", faults)
-    closed_by = _codes(group.closed_by or (), vocabulary, f"{where}: closed_by", faults)
-    answered_by = _codes(group.answered_by or (), vocabulary, f"{where}: answered_by", faults)
-    faults += [
-        f"{where}: unknown service '{service}'. {_nearest(service, services)}"
-        for service in group.services or ()
-        if service not in services
-    ]
-    if among and codes and not set(codes) <= set(among):
-        odd = len(set(codes) - set(among))
-        faults.append(f"{where}: {odd} code(s) are not in 'among'. Hint: Add them to 'among'")
-    if group.answered_by_service != "any" and group.match != "person":
-        faults.append(
-            f"{where}: answered_by_service: {group.answered_by_service} goes by person. "
-            "Hint: Add 'match: person'"
-        )
-    found = []
-    for name, windows in group.measures.items():
-        measure = MEASURES.get(name)
-        if measure is None:
-            faults.append(f"{where}: unknown measure '{name}'. {_nearest(name, MEASURES)}")
-            continue
-        used = _used(group, name, measure, codes, vocabulary, faults)
-        if not windows:
-            faults.append(f"{where}: measure '{name}' has no window. Hint: Write [all]")
-        for window in windows:
-            if measure.windows == "all" and window != "all":
-                faults.append(f"{where}: '{name}' looks at all of it. Hint: Write [all]")
-            if measure.windows == "days" and window == "all":
-                faults.append(f"{where}: '{name}' needs days. Hint: Write [90d]")
-            answers = measure.needs == ("codes", "answered_by")
-            spell = name.startswith(("open_spell", "days_to_spell_end"))
-            found.append(
-                Feature(
-                    name=f"{group.name}.{name}.{window}",
-                    group=group.name,
-                    measure=name,
-                    window_days=None if window == "all" else int(window[:-1]),
-                    theme=group.theme,
-                    label={"fr": group.label.fr, "en": group.label.en},
-                    unit=_unit(measure, used, vocabulary),
-                    codes=used,
-                    services=tuple(sorted(set(group.services))) if group.services else None,
-                    among=among if "among" in measure.needs else (),
-                    closed_by=closed_by if spell else (),
-                    answered_by=answered_by if answers else (),
-                    match=group.match if answers else "reference",
-                    answered_by_service=group.answered_by_service if answers else "any",
-                    within=group.within if answers or name == "days_to_spell_end" else None,
-                )
-            )
-    return found
-
-
-def _codes(
-    patterns: Sequence[str], vocabulary: Vocabulary, where: str, faults: list[str]
-) -> tuple[str, ...]:
-    found: set[str] = set()
-    for pattern in patterns:
-        if "*" in pattern:
-            matching = vocabulary.matching(pattern)
-            if not matching:
-                near = _nearest(pattern.replace("*", ""), vocabulary.codes)
-                faults.append(f"{where}: pattern '{pattern}' matches no code. {near}")
-            found.update(matching)
-        elif pattern in vocabulary:
-            found.add(pattern)
-        else:
-            faults.append(
-                f"{where}: unknown code '{pattern}'. {_nearest(pattern, vocabulary.codes)}"
-            )
-    return tuple(sorted(found - {WITHDRAWN}))
-
-
-def _used(
-    group: FeatureGroup,
-    name: str,
-    measure: Measure,
-    codes: tuple[str, ...],
-    vocabulary: Vocabulary,
-    faults: list[str],
-) -> tuple[str, ...]:
-    """The codes a measure looks at; a fault for each field it needs and does not have."""
-    where = f"group '{group.name}': measure '{name}'"
-    faults += [
-        f"{where} needs '{need}'. Hint: Add '{need}: [...]' to the group"
-        for need in measure.needs
-        if need != "planned" and not getattr(group, need)
-    ]
-    if "planned" not in measure.needs:
-        return codes if measure.needs else ()
-    planned = tuple(code for code in codes if code in vocabulary.planned)
-    if codes and not planned:
-        known = ", ".join(sorted(vocabulary.planned))
-        faults.append(f"{where}: no code is known ahead. Hint: Those that are: {known}")
-    return planned
-
-
-def _unit(measure: Measure, codes: Sequence[str], vocabulary: Vocabulary) -> str:
-    if measure.unit != "value":
-        return measure.unit
-    units = {vocabulary[code].unit for code in codes}
-    only = units.pop() if len(units) == 1 else None
-    return only or "value"
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint: the known name that resembles it most, or all known names."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    few = ", ".join(names[:12])
+    return f"Known: {few}{', …' if len(names) > 12 else ''}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,8 @@ import pyarrow as pa
 
 from features.arrays import Rows
 from features.errors import DataError
-from features.local_days import NEVER, Zone
+from features.local_days import Zone
+from features.windows import Window, edges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,31 +94,54 @@ def grouped_rows(
     subject: npt.NDArray[np.int64],
     instant: npt.NDArray[np.int64],
     subjects: npt.NDArray[np.int64],
-    windows: tuple[int, ...],
+    windows: Iterable[Window],
     where: Zone,
 ) -> Rows:
-    """Cohort rows grouped by person, and what is the same for all rows of one instant.
+    """Cohort rows by person and time, and what is the same for all rows of one instant.
 
     Args:
         subject: int64 [rows].
         instant: int64 [rows] microseconds UTC.
         subjects: int64 [people] the subjects, ascending, each once.
-        windows: Days of each window; the first is the whole history.
+        windows: The windows, the whole history first.
         where: Time zone of days and windows.
     """
-    order = np.argsort(subject, kind="stable")
-    times, number = np.unique(instant, return_inverse=True)
-    edges = np.full((len(times), len(windows)), NEVER, np.int64)
-    for place, days in enumerate(windows[1:], start=1):
-        edges[:, place] = where.back(times, days)
+    order = np.arange(len(subject))
+    if len(subject) == 1:
+        times, number = instant, np.zeros(1, np.int64)
+    else:
+        if not _sorted(subject, instant):
+            order = np.lexsort((instant, subject))
+        times, number = _distinct(instant)
+    since, until = edges(times, list(windows), where)
     day = where.days(times)
-    month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1
+    months = day.astype("datetime64[D]").astype("datetime64[M]")
     return Rows(
         begin=np.searchsorted(subject[order], np.append(subjects, np.iinfo(np.int64).max)),
         order=order,
-        instant=number.reshape(-1)[order],
+        instant=number[order],
         time=times,
         day=day,
-        month=month.astype(np.int32),
-        edges=edges,
+        month=(months.astype(np.int64) % 12 + 1).astype(np.int32),
+        month_day=(day - months.astype("datetime64[D]").astype(np.int64) + 1).astype(np.int32),
+        since=since,
+        until=until,
     )
+
+
+def _sorted(subject: npt.NDArray[np.int64], instant: npt.NDArray[np.int64]) -> bool:
+    same = subject[1:] == subject[:-1]
+    ascending = (subject[1:] > subject[:-1]) | (same & (instant[1:] >= instant[:-1]))
+    return bool(ascending.all())
+
+
+def _distinct(
+    instant: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The distinct instants, ascending, and the number of each row's."""
+    encoded = pa.array(instant).dictionary_encode()
+    times = np.asarray(encoded.dictionary, np.int64)
+    order = np.argsort(times)
+    rank = np.empty(len(times), np.int64)
+    rank[order] = np.arange(len(times))
+    return times[order], rank[np.asarray(encoded.indices)]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["compiled"]
+__all__ = ["compiled", "inlined"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -19,3 +19,8 @@ def compiled(function: Function) -> Function:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache: neither beside the file nor in the user's own
         return numba.njit(**options)(function)
+
+
+def inlined(function: Function) -> Function:
+    """The function written out where another compiled one calls it: the call costs nothing."""
+    return numba.njit(inline="always", nogil=True, error_model="numpy")(function)

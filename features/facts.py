@@ -10,11 +10,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from features.errors import ConfigurationError
+from features.measures import MEASURES
 
 if TYPE_CHECKING:
     from features.catalogue import Feature
 
-__all__ = ["LANGUAGES", "day_text", "messages", "sentence"]
+__all__ = ["LANGUAGES", "day_text", "days_text", "messages", "sentence", "window_text"]
 
 LANGUAGES: Mapping[str, str] = {"fr": "fr_FR", "en": "en_GB"}
 """Languages that facts are told in, and the manner of their dates and numbers."""
@@ -23,9 +24,11 @@ _EUROS = frozenset({"EUR", "EUR/month"})
 _EPOCH = date(1970, 1, 1)
 _DATED = frozenset(
     {"count", "any.yes", "any.yes.all", "sum", "current.yes", "current_over_usual_gap"}
-    | {"streak", "trend", "share"}
+    | {"streak", "trend", "trend_ratio", "share", "active_days"}
 )
 """Facts that the date of the latest event completes."""
+_MIDDLE = 0.05
+"""How far from the middle a rank may lie and still be told as the middle."""
 
 
 @cache
@@ -82,7 +85,11 @@ def sentence(feature: Feature, value: float, last_day: int | None, lang: str) ->
 Ask for one of those.
     """
     texts = messages(lang)
-    key = _key(feature, value, last_day)
+    if not _latest_is_measured(feature) and not feature.measure.startswith("month_"):
+        last_day = None
+    key = _key(feature, value, last_day, texts)
+    if f"{key}.{_plural_form(value, lang)}" in texts:
+        key = f"{key}.{_plural_form(value, lang)}"
     if key not in texts:
         raise ConfigurationError(
             f"telling feature '{feature.name}' in '{lang}'",
@@ -91,27 +98,107 @@ Ask for one of those.
         )
     told = _Told(feature, value, last_day, lang)
     fact = texts[key].format_map(told)
-    if key in _DATED and last_day is not None and value:
+    if key.removesuffix(".one") in _DATED and last_day is not None and value:
         return texts["latest"].format(fact=fact, date=told["date"])
     return fact
 
 
-def _key(feature: Feature, value: float, last_day: int | None) -> str:
+def _latest_is_measured(feature: Feature) -> bool:
+    """Whether the latest event of the group, if any lies in the window, is one of the feature's."""
+    ranged = feature.value_min is not None or feature.value_max is not None
+    past = feature.period is not None and feature.period.startswith("last_")
+    return not (ranged or feature.about or past or feature.peers is not None)
+
+
+def _key(feature: Feature, value: float, last_day: int | None, texts: Mapping[str, str]) -> str:
     """The message that fits a measure and a value."""
     measure = feature.measure
     if math.isnan(value) or (measure.startswith("month_") and last_day is None):
-        return f"{measure}.missing"
-    if measure == "any":
-        return f"any.{'yes' if value else 'no'}{'' if feature.window_days else '.all'}"
-    if measure == "current":
-        return f"current.{'yes' if value else 'no'}"
+        if f"{measure}.missing" in texts:
+            return f"{measure}.missing"
+        return "missing.since" if feature.period == "since" else "missing"
+    if measure in ("any", "current"):
+        whole = measure == "any" and feature.window == "all"
+        return f"{measure}.{'yes' if value else 'no'}{'.all' if whole else ''}"
     if measure == "days_since_last" and last_day is not None:
         return "days_since_last.dated"
-    if measure == "days_to_next" and value == 0:
-        return "days_to_next.today"
-    if measure == "days_to_spell_end" and value < 0:
-        return "days_to_spell_end.past"
-    return measure
+    if measure == "rank":
+        side = "above" if value > 0.5 else "below"
+        return "rank.middle" if abs(value - 0.5) <= _MIDDLE else f"rank.{side}"
+    special = {
+        "days_to_next": ("days_to_next.today", value == 0),
+        "days_to_spell_end": ("days_to_spell_end.past", value < 0),
+        "overlap": ("overlap.none", value == 0),
+    }
+    key, fits = special.get(measure, (measure, False))
+    return key if fits else measure
+
+
+def _plural_form(value: float, lang: str) -> str:
+    """The grammatical number of a value: `one` or another of the language.
+
+    Example:
+        >>> _plural_form(0, "fr"), _plural_form(0, "en"), _plural_form(1, "en")
+        ('one', 'other', 'one')
+    """
+    from babel import Locale
+
+    if math.isnan(value):
+        return "other"
+    return Locale.parse(LANGUAGES[lang]).plural_form(abs(round(value, 1)))
+
+
+def window_text(feature: Feature, lang: str, *, whole: str = "window.all") -> str:
+    """A feature's window in words, to stand after a number.
+
+    Args:
+        feature: Any feature.
+        lang: `fr` or `en`.
+        whole: The message that tells the whole history.
+
+    Example:
+        >>> from features.catalogue import Feature
+        >>> seen = Feature("seen.count.last_month", "seen", "count", None, "contact", {}, "count",
+        ...                ("CONTACT//APPOINTMENT//SEEN",), period="last_month")
+        >>> window_text(seen, "fr"), window_text(seen, "en")
+        ('le mois dernier', 'last month')
+    """
+    texts = messages(lang)
+    if feature.window_days is not None:
+        return texts["window.days"].format(days=days_text(feature.window_days, lang))
+    if feature.period == "since":
+        return texts["window.since"].format(anchor=_anchor_text(feature, lang))
+    return texts[whole if feature.period is None else f"window.{feature.period}"]
+
+
+def _anchor_text(feature: Feature, lang: str) -> str:
+    """What a window begins at: the narrowest message for all anchor codes, or a general one."""
+    texts, parts = messages(lang), [code.split("//") for code in feature.anchor]
+    shared = []
+    for level in zip(*parts, strict=False):
+        if len(set(level)) > 1:
+            break
+        shared.append(level[0])
+    while shared:
+        key = f"anchor.{'//'.join(shared)}"
+        if key in texts:
+            return texts[key]
+        shared.pop()
+    return texts["anchor"]
+
+
+def days_text(days: float, lang: str) -> str:
+    """A number of days with its unit, rounded to a tenth.
+
+    Example:
+        >>> days_text(1, "en"), days_text(30.04, "en")
+        ('1 day', '30 days')
+    """
+    from babel.units import format_unit
+
+    rounded = round(abs(days), 1)
+    whole = int(rounded) if rounded == int(rounded) else rounded
+    return format_unit(whole, "duration-day", length="long", locale=LANGUAGES[lang])
 
 
 def day_text(day: date, lang: str) -> str:
@@ -156,30 +243,53 @@ class _Told(dict[str, str]):
     def _number(self) -> str:
         from babel.numbers import format_decimal
 
-        pattern = "+#,##0;-#,##0" if self.feature.measure == "trend" and self.value else "#,##0.#"
+        pattern = "#,##0.#"
+        if self.feature.measure == "trend" and self.value:
+            pattern = "+#,##0;-#,##0"
+        elif self.feature.measure == "slope":
+            pattern = "+#,##0.##;-#,##0.##" if round(self.value, 2) else "0"
         return format_decimal(self.value, format=pattern, locale=self.locale)
 
     def _percent(self) -> str:
+        return self._share(self.value)
+
+    def _other_percent(self) -> str:
+        return self._share(1 - self.value)
+
+    def _share(self, value: float) -> str:
         from babel.numbers import format_percent
 
-        return format_percent(self.value, locale=self.locale)
+        return format_percent(value, locale=self.locale)
 
     def _days(self) -> str:
-        from babel.units import format_unit
+        own = self.feature.unit == "days"
+        return days_text(self.value if own else self.feature.window_days or 0, self.lang)
 
-        days = self.value if self.feature.unit == "days" else self.feature.window_days or 0
-        rounded = round(abs(days), 1)
-        whole = int(rounded) if rounded == int(rounded) else rounded
-        return format_unit(whole, "duration-day", length="long", locale=self.locale)
+    def _day_count(self) -> str:
+        return days_text(self.value, self.lang)
+
+    def _within(self) -> str:
+        return days_text(self.feature.within or 0, self.lang)
 
     def _window(self) -> str:
-        from babel.units import format_unit
+        return window_text(self.feature, self.lang)
 
-        days = self.feature.window_days
-        if days is None:
-            return messages(self.lang)["window.all"]
-        said = format_unit(days, "duration-day", length="long", locale=self.locale)
-        return messages(self.lang)["window.days"].format(days=said)
+    def _span(self) -> str:
+        return window_text(self.feature, self.lang, whole="span.all")
+
+    def _anchor(self) -> str:
+        return _anchor_text(self.feature, self.lang)
+
+    def _peers(self) -> str:
+        return messages(self.lang)[f"peers.{self.feature.peers}"]
+
+    def _compared(self) -> str:
+        """The value of another feature, in that one's unit."""
+        measure = (self.feature.of or "").rsplit(".", 2)[-2:-1]
+        unit = MEASURES[measure[0]].unit if measure and measure[0] in MEASURES else None
+        if unit == "days":
+            return days_text(self.value, self.lang)
+        return self._share(self.value) if unit in ("share", "flag") else self._number()
 
     def _amount(self) -> str:
         from babel.numbers import format_currency

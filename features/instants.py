@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from features import local_days
 from features.settings import Instant
 
 __all__ = ["midnight_utc", "read_instants", "to_utc"]
@@ -37,6 +38,7 @@ def read_instants(
     A date without an offset is local to ``zone``. Where clocks go back, the earlier of the two
     instants is meant; where they go forward, the first instant that exists. A date without an
     hour is the first, or with ``at: end_of_day`` the last, microsecond of that local day.
+    ``days_later`` moves the instant to the same local time so many calendar days later.
 
     Args:
         column: Text, date or timestamp values; None when the instant is assumed.
@@ -55,11 +57,25 @@ def read_instants(
         >>> read_instants(days, rule, ["%d/%m/%Y"], "Europe/Paris", 3)
         array(['2024-03-31T21:59:59.999999', 'NaT', 'NaT'],
               dtype='datetime64[us]')
+        >>> rule = Instant(column="day", days_later=28)             # clocks go forward in between
+        >>> read_instants(pa.chunked_array([["2024-03-10"]]), rule, ["iso"], "Europe/Paris", 1)
+        array(['2024-04-06T22:00:00.000000'], dtype='datetime64[us]')
     """
     if instant.assumed is not None:
         day = to_utc(np.array([instant.assumed], "datetime64[us]"), zone)
         return np.repeat(day, rows)
     assert column is not None
+    found = _read(column, instant, formats, zone, nulls)
+    return _later(found, instant.days_later, zone) if instant.days_later else found
+
+
+def _read(
+    column: pa.ChunkedArray,
+    instant: Instant,
+    formats: Sequence[str],
+    zone: str,
+    nulls: Sequence[str],
+) -> Instants:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -115,6 +131,14 @@ def _of_format(texts: pd.Series, form: str, zone: str, end: bool) -> Instants:
     found[timed] = to_utc(found[timed], zone)
     found[daily] = _days(found[daily], zone, end)
     return found
+
+
+def _later(found: Instants, days: int, zone: str) -> Instants:
+    """The same local time, days later; what is missing stays so."""
+    there = ~np.isnat(found)
+    moved = found.copy()
+    moved[there] = local_days.zone(zone).back(found[there].view(np.int64), -days).view(found.dtype)
+    return moved
 
 
 def _days(local: Instants, zone: str, end: bool) -> Instants:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,26 +13,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.arrays import Rows
 from features.catalogue import Catalogue
-from features.cohort_rows import grouped_rows, read_cohort
-from features.kernels import fill
-from features.layout import compile_catalogue
-from features.local_days import zone
-from features.preparation import NEEDED, Prepared, prepare
-from features.settings import FeaturesSettings
+from features.cohort_rows import read_cohort
+from features.engine import Engine, cores
+from features.parts import Part, in_parts, parts_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from features.peers import Keys, PeerGroups
     from features.timelines import Timelines
 
-__all__ = ["Matrix", "build_matrix"]
+__all__ = ["Matrix", "compute_matrix"]
 
 Progress = Callable[[str, float], None]
 
-_ALONE = 200_000
-"""Events read for all rows together under which a second thread costs more than it brings."""
+CHUNK = 2_000_000
+"""Events in memory at once, unless one person has more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +44,7 @@ class Matrix:
             event of each group of the catalogue known at the row's time; the smallest int32 is
             never. For a group without events (the season) it is the day of the prediction.
         data_version: Version of the timelines read; None for events given as a table.
+        peers: The groups that people were compared in; None without such columns.
     """
 
     values: npt.NDArray[np.float32] = field(repr=False)
@@ -56,6 +52,7 @@ class Matrix:
     cohort: pa.Table = field(repr=False)
     last_seen: npt.NDArray[np.int32] = field(repr=False)
     data_version: int | None = None
+    peers: PeerGroups | None = field(default=None, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,39 +96,48 @@ class Matrix:
 
     @classmethod
     def load(cls, path: str | Path) -> Matrix:
-        """Read what `save` wrote, and check it against its hash.
+        """Read what `save` wrote, and check it against its hash; or a matrix of a store.
+
+        Args:
+            path: A Parquet file of `save`, or the `.json` file of a stored matrix.
 
         Raises:
             DataError: no such file, not a matrix, or content changed since it was written.
         """
+        if str(path).endswith(".json"):
+            from features.stored_matrix import StoredMatrix
+
+            return StoredMatrix.open(path).matrix()
         from features.matrix_file import read
 
         return read(Path(path))
 
 
-def build_matrix(
+def compute_matrix(
     timelines: Timelines | pa.Table,
     cohort: pa.Table | pd.DataFrame,
     catalogue: Catalogue,
     *,
-    settings: FeaturesSettings,
+    peers: PeerGroups | None = None,
     progress: Progress | None = None,
 ) -> Matrix:
     """The features of each cohort row, as known strictly before its prediction time.
 
     An event version counts at *t* when it was recorded before *t*, no later version of the event
-    was recorded before *t*, and it happened before *t*; only `days_to_next` also reads planned
-    events due at or after *t*. Windows are `[t - N local calendar days, t)`, at the same time of
-    day across clock changes. A person without events, or before the first one, has counts 0 and
-    everything else missing.
+    was recorded before *t*, and it happened before *t*; only `days_to_next` and `ahead` also read
+    planned events due at or after *t*. Windows are `[t - N local calendar days, t)`, at the same
+    time of day across clock changes. A person without events, or before the first one, has counts
+    0 and everything else missing.
+
+    Timelines are read in parts, so that memory is that of the result and of two million events.
 
     Args:
         timelines: The territory's timelines, or a table of events with all their versions.
         cohort: Columns `subject_id` and `prediction_time` (UTC), any order, repeats allowed; other
             columns are carried along.
-        catalogue: The features wanted.
-        settings: For the time zone of days and the service of each source; an event of a source
-            not named there counts as a service of its own.
+        catalogue: The features wanted, with the time zone and the services of the sources.
+        peers: Groups to compare people with; by default those of this cohort, at each prediction
+            time.
         progress: Told the step and the share done.
 
     Returns:
@@ -153,73 +159,63 @@ def build_matrix(
         ...                    {"fr": "Absences", "en": "Absences"}, "count", (missed["code"],))
         >>> rows = {"subject_id": [7, 7, 8], "prediction_time": [at(2025, 4, 1), at(2025, 5, 1),
         ...                                                      at(2025, 5, 1)]}
-        >>> settings = FeaturesSettings.model_construct(timezone="Europe/Paris", sources={})
-        >>> matrix = build_matrix(events, pa.table(rows), Catalogue((absences,)), settings=settings)
+        >>> matrix = compute_matrix(events, pa.table(rows), Catalogue((absences,)))
         >>> matrix.values[:, 0].tolist()       # the second absence was entered on 2 April
         [1.0, 2.0, 0.0]
-        >>> build_matrix(events, pa.table({"person": [7]}), Catalogue((absences,)),
-        ...              settings=settings)
+        >>> compute_matrix(events, pa.table({"person": [7]}), Catalogue((absences,)))
         Traceback (most recent call last):
         features.errors.DataError: reading the cohort: column(s) missing: subject_id, \
 prediction_time. Expected columns subject_id and prediction_time; got 1 column(s).
     """
+    from features.peers import compare, peer_keys
+
     tell = progress or _silent
     tell("reading the cohort", 0.0)
     asked, subject, instant = read_cohort(cohort)
-    subjects = np.unique(subject)
-    layout = compile_catalogue(catalogue)
-    where = zone(settings.timezone)
-    tell("reading the timelines", 0.05)
-    if isinstance(timelines, pa.Table):
-        events, version = timelines, None
-    else:
-        version = timelines.version
-        events = timelines.read(subjects, columns=list(NEEDED))
-    tell("sorting the events", 0.25)
-    services = {name: source.service for name, source in settings.sources.items()}
-    prepared = prepare(
-        events,
-        subjects,
-        layout,
-        where,
-        lambda source: services.get(source, source),
-        tuple(dict.fromkeys(services.values())),
-    )
-    del events
-    rows = grouped_rows(subject, instant, subjects, layout.windows, where)
+    engine = Engine(catalogue)
     values = np.empty((len(subject), len(catalogue)), np.float32)
-    last_seen = np.empty((len(subject), len(catalogue.groups)), np.int32)
-    _fill_all(prepared, rows, values, last_seen, tell)
+    last_seen = np.empty((len(subject), engine.groups), np.int32)
+    keys: list[tuple[npt.NDArray[np.int64], list[Keys]]] = []
+    parts = parts_of(timelines, subject, instant, events=CHUNK)
+    many = len(parts)
+
+    def one(part: Part, threads: int) -> None:
+        prepared = engine.prepare(part.events(timelines, engine.columns), part.people)
+        rows = engine.rows(part.subject, part.instant, part.people)
+        if engine.layout.peers:
+            keys.append((part.places, peer_keys(prepared, rows, engine.layout, len(part.subject))))
+        rows = rows._replace(order=part.places[rows.order])
+        share = None if many > 1 else lambda done: tell("computing the features", 0.3 + 0.65 * done)
+        engine.write(prepared, rows, values, last_seen, threads=threads, tell=share)
+
+    tell("reading the timelines", 0.05)
+    for done, _ in enumerate(in_parts(parts, one, cores()), start=1):
+        tell("computing the features", 0.05 + 0.9 * done / many)
+    groups = None
+    if engine.layout.peers:
+        groups = compare(catalogue, values, scattered(keys), instant, subject, peers)
     tell("features", 1.0)
-    return Matrix(values, catalogue, asked, last_seen, version)
+    version = None if isinstance(timelines, pa.Table) else timelines.version
+    return Matrix(values, catalogue, asked, last_seen, version, groups)
+
+
+def scattered(parts: Sequence[tuple[npt.NDArray[np.int64], list[Keys]]]) -> list[Keys]:
+    """Keys of parts of a cohort, in the order of the cohort.
+
+    Args:
+        parts: Positions of a part's rows, and their keys in each comparison.
+    """
+    from features.peers import Keys
+
+    places = np.concatenate([place for place, _ in parts])
+    found = []
+    for columns in zip(*(keys for _, keys in parts), strict=True):
+        whole = Keys.joined(columns)
+        number = np.empty_like(whole.number)
+        number[places] = whole.number
+        found.append(Keys(whole.names, number))
+    return found
 
 
 def _silent(step: str, share: float) -> None:
     """Nobody asked for progress."""
-
-
-def _fill_all(
-    prepared: Prepared,
-    rows: Rows,
-    values: npt.NDArray[np.float32],
-    last_seen: npt.NDArray[np.int32],
-    tell: Progress,
-) -> None:
-    """Run the kernel over ranges of people that cost about the same, on the cores there are."""
-    events, people = prepared.events, len(prepared.events.begin)
-    cost = np.cumsum((events.end - events.begin + 20) * np.diff(rows.begin))
-    if not people or cost[-1] <= _ALONE:
-        fill(events, prepared.plan, rows, prepared.references, 0, people, values, last_seen)
-        return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parts = 16 * (cores or 1)
-    steps = np.linspace(0, int(cost[-1]), parts + 1)[1:-1]
-    cuts = np.unique(np.concatenate([[0], np.searchsorted(cost, steps), [people]]))
-
-    def one(part: int) -> None:
-        first, last = int(cuts[part]), int(cuts[part + 1])
-        fill(events, prepared.plan, rows, prepared.references, first, last, values, last_seen)
-
-    with ThreadPoolExecutor(cores) as pool:
-        for done, _ in enumerate(pool.map(one, range(len(cuts) - 1)), start=1):
-            tell("computing the features", 0.35 + 0.65 * done / (len(cuts) - 1))

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 import numpy as np
@@ -19,6 +19,9 @@ from features.catalogue import Catalogue
 from features.errors import DataError
 from features.matrix import Matrix
 
+if TYPE_CHECKING:
+    from features.peers import PeerGroups
+
 __all__ = ["read", "table_bytes", "write"]
 
 _BLOCK = 32_768
@@ -27,9 +30,14 @@ _LAST_SEEN = "last_seen/"
 
 
 def write(matrix: Matrix, folder: Path) -> Path:
-    """Write a matrix under a name made from its hash, whole or not at all; returns the file."""
+    """Write a matrix under a name made from its hash, whole or not at all; returns the file.
+
+    The groups that people were compared in lie beside it, in a file of their own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"matrix-{matrix.hash[:16]}.parquet"
+    if matrix.peers is not None:
+        matrix.peers.save(_peers_file(file))
     said: dict[str | bytes, str | bytes] = {
         "jalon.catalogue": matrix.catalogue.to_json(),
         "jalon.matrix": json.dumps({"hash": matrix.hash, "data_version": matrix.data_version}),
@@ -54,6 +62,10 @@ def write(matrix: Matrix, folder: Path) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return file
+
+
+def _peers_file(file: Path) -> Path:
+    return file.with_name(f"peers-{file.name.removeprefix('matrix-')}")
 
 
 def _block(matrix: Matrix, start: int, schema: pa.Schema) -> pa.Table:
@@ -89,15 +101,24 @@ def read(path: Path) -> Matrix:
         cohort.replace_schema_metadata(None),
         _stacked(table, days, np.int32),
         facts["data_version"],
+        _peers(path, catalogue),
     )
     if matrix.hash != facts["hash"]:
         raise DataError(
             f"loading matrix {path}: its content is not what was written",
             expected="the hash in its metadata",
             got=f"another, over {table.num_rows} rows",
-            hint="Remove the file and run `jalon features TERRITORY`.",
+            hint="Remove the file and run `jalon features build TERRITORY`.",
         )
     return matrix
+
+
+def _peers(path: Path, catalogue: Catalogue) -> PeerGroups | None:
+    if not any(feature.among_peers for feature in catalogue.features):
+        return None
+    from features.peers import PeerGroups
+
+    return PeerGroups.load(_peers_file(path))
 
 
 def _no_matrix(path: Path, got: str) -> DataError:
@@ -105,7 +126,7 @@ def _no_matrix(path: Path, got: str) -> DataError:
         f"loading matrix {path}",
         expected="a Parquet file written by Matrix.save",
         got=got,
-        hint="Run `jalon features TERRITORY`.",
+        hint="Run `jalon features build TERRITORY`.",
     )
 
 

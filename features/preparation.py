@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,99 +11,146 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.arrays import ALWAYS, Events, Plan
+from features.arrays import ALWAYS, Events, Floats, Int32s, Int64s
 from features.errors import DataError
+from features.event_sets import Kinds
 from features.events import EVENTS
-from features.layout import Layout, plan_for
+from features.layout import Layout
 from features.local_days import NEVER, Zone
-from features.ordering import dense_references, sort_ties
+from features.ordering import by_person_and_time, dense_references, in_order, local_days
 
-__all__ = ["NEEDED", "Prepared", "prepare"]
-
-NEEDED = (
-    "subject_id",
-    "time",
-    "code",
-    "numeric_value",
-    "text_value",
-    "recorded_at",
-    "end_time",
-    "source",
-    "reference",
-    "event_id",
-)
-"""Columns of events that features are computed from."""
+__all__ = ["Prepared", "columns_for", "prepare"]
 
 _FAR = 4_102_444_800_000_000
 """The year 2100: an end beyond it has no calendar day of its own."""
+_ALWAYS_READ = ("subject_id", "time", "code", "recorded_at")
+_READ_FOR = {
+    "value": "numeric_value",
+    "ends": "end_time",
+    "reference": "reference",
+    "service": "source",
+    "receiver": "text_value",
+    "text_value": "text_value",
+}
+_SUPERSEDED = "superseded_at"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Arrays for the kernels, the plan for these events' kinds, and room for references."""
+    """Events of some people, ready for the kernels.
+
+    Attributes:
+        events: The arrays.
+        people: int64 [people] whose they are, ascending.
+        services: Service of each source, in the order of the sources' numbers.
+        service_names: Every numbered service, in the order of the numbers.
+        references: The most references that one person has.
+        exact: Whether any sum of these values is exact in 64 bits, in whatever order.
+        texts: For `reference` and `text_value`, where peers go by them: int32 [events] number of
+            the text, -1 for none, and the texts.
+    """
 
     events: Events
-    plan: Plan
+    people: Int64s
+    services: tuple[str, ...]
+    service_names: tuple[str, ...]
     references: int
+    exact: bool
+    texts: Mapping[str, tuple[Int32s, list[str]]]
+
+
+def columns_for(layout: Layout) -> tuple[str, ...]:
+    """Columns of events that a catalogue needs, without those that tell versions apart."""
+    extra = [column for need, column in _READ_FOR.items() if need in layout.needs]
+    return tuple(dict.fromkeys([*_ALWAYS_READ, *extra]))
 
 
 def prepare(
     table: pa.Table,
-    subjects: npt.NDArray[np.int64],
+    subjects: Int64s,
     layout: Layout,
     where: Zone,
-    service_of: Callable[[str], str],
-    services: tuple[str, ...],
+    service_of: Mapping[str, str],
 ) -> Prepared:
-    """The events of some people, all versions, ready for :func:`features.kernels.fill`.
+    """The events of some people, all versions.
 
     Args:
-        table: Events in any order, with at least the columns of `NEEDED`.
-        subjects: The people, ascending, each once.
+        table: Events in any order, with the columns of `columns_for` and either `superseded_at`
+            or `event_id`; those of other people are left out.
+        subjects: int64 [people], ascending, each once.
         layout: The compiled catalogue.
         where: Time zone of the days.
-        service_of: Service of a source.
-        services: The known services, in order; a source of another gets the next number.
+        service_of: Service of a source; one not named is a service of its own.
 
     Raises:
         DataError: columns are missing or do not cast to the contract's types.
     """
-    columns = _columns(table, layout.receiving)
-    subject = _numbers(columns["subject_id"], np.int64)
+    columns = _columns(table, columns_for(layout))
+    needs = layout.needs
     time = _instants(columns["time"], NEVER)
     recorded = _instants(columns["recorded_at"], NEVER)
-    value = _numbers(columns["numeric_value"], np.float32)
-    order = _order(subject, time, recorded, value)
-    codes, code = _encoded(columns["code"])
-    sources, source = _encoded(columns["source"])
-    references, reference = _encoded(columns["reference"])
-    reference, subject = reference[order], subject[order]
-    most = dense_references(subject, reference, max(len(references), 1))
-    source_services = [service_of(name) for name in sources]
-    numbers = {name: i for i, name in enumerate(dict.fromkeys((*services, *source_services)))}
-    service = np.array([numbers[name] for name in source_services], np.int32)
-    ends = _instants(columns["end_time"], ALWAYS)[order]
+    value = _floats(columns["numeric_value"]) if "value" in needs else np.zeros(0, np.float32)
+    order, begin, end = _order(_longs(columns["subject_id"]), subjects, time, recorded, value)
+
+    def sorted_(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return array if order is None or not len(array) else array[order]
+
+    time, value = sorted_(time), sorted_(value)
+    sources: list[str] = []
+    source = np.zeros(0, np.int32)
+    if "service" in needs:
+        found, number = _encoded(columns["source"])
+        # Known sources keep their numbers from one table to the next, so that plans are kept.
+        sources = [*service_of, *sorted(set(found) - set(service_of))]
+        source = sorted_(_renumbered(number, [sources.index(name) for name in found]))
+    services = tuple(service_of.get(name, name) for name in sources) or ("",)
+    names = tuple(dict.fromkeys(services))
+    kinds = layout.kinds(services)
+    place = {code: at for at, code in enumerate(kinds.codes)}
+    spelled, number = _encoded(columns["code"])
+    code = sorted_(_renumbered(number, [place.get(one, len(place)) for one in spelled]))
+    reference = np.zeros(0, np.int32)
+    most, texts = 0, {}
+    if "text_value" in needs:
+        spelled, number = _encoded(columns["text_value"])
+        texts["text_value"] = (sorted_(number), spelled)
+    if "reference" in needs:
+        spelled, number = _encoded(columns["reference"])
+        reference = sorted_(number)
+        if any(layout.catalogue.features[at].peers == "reference" for at in layout.peers):
+            texts["reference"] = (reference.copy(), spelled)
+        reference = np.ascontiguousarray(reference)
+        if not reference.flags.writeable:
+            reference = reference.copy()
+        most = dense_references(begin, end, reference, max(len(spelled), 1))
+    ends = np.zeros(0, np.int64)
+    end_day = np.zeros(0, np.int32)
+    if "ends" in needs:
+        ends = sorted_(_instants(columns["end_time"], ALWAYS))
+        end_day = local_days(np.minimum(ends, _FAR), where.transitions, where.offsets)
     events = Events(
-        begin=np.searchsorted(subject, subjects, side="left"),
-        end=np.searchsorted(subject, subjects, side="right"),
-        time=time[order],
-        recorded=recorded[order],
-        superseded=_superseded(table)[order],
+        begin=begin,
+        end=end,
+        time=time,
+        recorded=sorted_(recorded),
+        superseded=sorted_(_superseded(table)),
         ends=ends,
-        day=where.days(time[order]),
-        end_day=where.days(np.minimum(ends, _FAR)),
-        value=value[order],
-        kind=(code * np.int32(max(len(sources), 1)) + source)[order],
-        service=service[source[order]] if len(service) else np.zeros(0, np.int32),
-        receiver=_receivers(columns, numbers, layout)[order],
+        day=local_days(time, where.transitions, where.offsets),
+        end_day=end_day,
+        value=value,
+        kind=_kinds(kinds, code, source, value),
+        code=code if "code" in needs or layout.peers else code[:0],
+        service=np.array([names.index(one) for one in services], np.int32)[source],
+        receiver=sorted_(_receivers(columns, names)) if "receiver" in needs else source[:0],
         reference=reference,
     )
-    return Prepared(events, plan_for(layout, codes, source_services, len(numbers)), most)
+    return Prepared(events, subjects, services, names, most, _exact(value), texts)
 
 
-def _columns(table: pa.Table, receiving: bool) -> dict[str, pa.ChunkedArray]:
-    wanted = [name for name in NEEDED if receiving or name != "text_value"]
+def _columns(table: pa.Table, wanted: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     missing = [name for name in wanted if name not in table.column_names]
+    if _SUPERSEDED not in table.column_names and "event_id" not in table.column_names:
+        missing.append("event_id")
     if missing:
         raise DataError(
             f"reading events: {len(missing)} column(s) missing: {', '.join(missing)}",
@@ -115,6 +162,9 @@ def _columns(table: pa.Table, receiving: bool) -> dict[str, pa.ChunkedArray]:
     wrong = []
     for name in wanted:
         column, kind = table.column(name), EVENTS.field(name).type
+        if pa.types.is_dictionary(column.type) and column.type.value_type == kind:
+            columns[name] = column
+            continue
         try:
             columns[name] = column if column.type == kind else column.cast(kind)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -136,49 +186,122 @@ def _columns(table: pa.Table, receiving: bool) -> dict[str, pa.ChunkedArray]:
     return columns
 
 
-def _numbers(column: pa.ChunkedArray | pa.Array, kind: Any) -> npt.NDArray[Any]:
-    return np.asarray(column.to_numpy(zero_copy_only=False), kind)
+def _longs(column: pa.ChunkedArray) -> Int64s:
+    return np.ascontiguousarray(column.to_numpy(), np.int64)
 
 
-def _instants(column: pa.ChunkedArray, missing: int) -> npt.NDArray[np.int64]:
-    return _numbers(cast(Any, pc.fill_null(column.cast(pa.int64()), pa.scalar(missing))), np.int64)
+def _floats(column: pa.ChunkedArray) -> Floats:
+    return np.ascontiguousarray(column.to_numpy(), np.float32)
 
 
-def _encoded(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int32]]:
+def _instants(column: pa.ChunkedArray, missing: int) -> Int64s:
+    longs = column.cast(pa.int64())
+    if longs.null_count:
+        longs = cast(Any, pc.fill_null(longs, pa.scalar(missing, pa.int64())))
+    return _longs(longs)
+
+
+def _encoded(column: pa.ChunkedArray) -> tuple[list[str], Int32s]:
     """Distinct texts and the number of each row's, -1 for null."""
-    chunks = column.dictionary_encode().unify_dictionaries().chunks
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    chunks = column.unify_dictionaries().chunks
     if not chunks:
         return [], np.zeros(0, np.int32)
-    numbers = [_numbers(pc.fill_null(cast(Any, chunk).indices, -1), np.int32) for chunk in chunks]
-    return cast(Any, chunks[0]).dictionary.to_pylist(), np.concatenate(numbers)
+    numbers = []
+    for chunk in chunks:
+        indices = cast(Any, chunk).indices
+        numbers.append(
+            np.asarray(pc.fill_null(indices, -1) if indices.null_count else indices, np.int32)
+        )
+    whole = numbers[0] if len(numbers) == 1 else np.concatenate(numbers)
+    return cast(Any, chunks[0]).dictionary.to_pylist(), whole
+
+
+def _renumbered(numbers: Int32s, places: Sequence[int]) -> Int32s:
+    return np.array([*places, -1], np.int32)[numbers]
 
 
 def _order(
-    subject: npt.NDArray[np.int64],
-    time: npt.NDArray[np.int64],
-    recorded: npt.NDArray[np.int64],
-    value: npt.NDArray[np.float32],
-) -> npt.NDArray[np.int64]:
-    """Positions by person, time, recorded_at, value: what comes next never depends on the input."""
-    order = np.arange(len(subject), dtype=np.int64)
-    if sort_ties(order, np.array(subject), np.array(time), np.array(recorded), np.array(value)):
-        return order
-    low = np.where(np.isnan(value), np.float32(-np.inf), value)
-    return np.lexsort((low, recorded, time, subject)).astype(np.int64)
+    subject: Int64s, subjects: Int64s, time: Int64s, recorded: Int64s, value: Floats
+) -> tuple[Int64s | None, Int64s, Int64s]:
+    """Order by person, time, recorded_at, value (None: as it is), and each person's range.
+
+    What comes first never depends on the order of the input.
+    """
+    if in_order(subject, time, recorded, value):
+        return (
+            None,
+            np.searchsorted(subject, subjects, side="left"),
+            np.searchsorted(subject, subjects, side="right"),
+        )
+    order, begin = by_person_and_time(
+        _numbered(subject, subjects), len(subjects), time, recorded, value
+    )
+    return order, begin[:-1].copy(), begin[1:].copy()
 
 
-def _receivers(
-    columns: dict[str, pa.ChunkedArray], numbers: dict[str, int], layout: Layout
-) -> npt.NDArray[np.int32]:
+def _numbered(subject: Int64s, subjects: Int64s) -> Int32s:
+    """Number of each event's person; as many as there are people for one that is not wanted."""
+    people = len(subjects)
+    if not people:
+        return np.zeros(len(subject), np.int32)
+    low, wide = int(subjects[0]), int(subjects[-1]) - int(subjects[0]) + 1
+    if wide <= 8 * len(subject) + 1024:
+        table = np.full(wide + 1, people, np.int32)
+        table[subjects - low] = np.arange(people, dtype=np.int32)
+        inside = (subject >= low) & (subject < low + wide)
+        return table[np.where(inside, subject - low, wide)]
+    found = np.searchsorted(subjects, subject)
+    found[subjects[np.minimum(found, people - 1)] != subject] = people
+    return found.astype(np.int32)
+
+
+def _kinds(kinds: Kinds, code: Int32s, source: Int32s, value: Floats) -> Int32s:
+    kind = code if not len(source) else code * np.int32(len(kinds.services)) + source
+    if kinds.bands == 1:
+        return kind
+    band = np.zeros(len(code), np.int32)
+    for name, cuts in kinds.bounds.items():
+        of_code = np.flatnonzero((code == kinds.codes.index(name)) & ~np.isnan(value))
+        band[of_code] = 1 + np.searchsorted(cuts, value[of_code], side="right")
+    return kind * np.int32(kinds.bands) + band
+
+
+def _receivers(columns: Mapping[str, pa.ChunkedArray], names: Sequence[str]) -> Int32s:
     """Number of the service that an event's text_value names, -1 for none or another text."""
-    if not layout.receiving:
-        return np.full(len(columns["code"]), -1, np.int32)
-    names = pa.array(list(numbers), columns["text_value"].type)
-    found = pc.index_in(columns["text_value"], value_set=names)
-    return _numbers(found.fill_null(-1), np.int32)
+    texts = columns["text_value"]
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.cast(cast(Any, texts.type).value_type)
+    found = pc.index_in(texts, value_set=pa.array(names, texts.type))
+    return np.asarray(found.fill_null(-1), np.int32)
 
 
-def _superseded(table: pa.Table) -> npt.NDArray[np.int64]:
+def _superseded(table: pa.Table) -> Int64s:
+    if _SUPERSEDED in table.column_names:
+        return _instants(table.column(_SUPERSEDED), ALWAYS)
     from features.timelines import superseded_at
 
     return np.asarray(superseded_at(table), "datetime64[us]").view(np.int64)
+
+
+def _exact(value: Floats) -> bool:
+    """Whether sums of these values in 64 bits are exact, so that their order cannot matter.
+
+    Each value is a whole multiple of some power of two, and no sum of them reaches 2**53 of the
+    smallest such power.
+    """
+    known = value[~np.isnan(value) & (value != 0)]
+    if not len(known):
+        return True
+    if not np.isfinite(known).all():
+        return False
+    bits = known.view(np.int32)
+    exponent = np.maximum((bits >> 23) & 0xFF, 1)
+    mantissa = (bits & 0x7FFFFF) | np.where((bits >> 23) & 0xFF, 0x800000, 0)
+    lowest = mantissa & -mantissa
+    trailing = np.log2(lowest.astype(np.float64)).astype(np.int32)
+    unit = int((exponent + trailing).min())
+    total = float(np.abs(known.astype(np.float64)).sum())
+    # A value is mantissa * 2 ** (exponent - 150).
+    return total < 2.0 ** (53 + unit - 150)

@@ -32,10 +32,11 @@ __all__ = [
     "Source",
     "Table",
     "Value",
+    "ValueRange",
 ]
 
 NAME = re.compile(r"^[a-z][a-z0-9_]*$")
-WINDOW = re.compile(r"^(?:[1-9][0-9]{0,4}d|all)$")
+WINDOW = re.compile(r"^(?:[1-9][0-9]{0,4}d|all|since|(?:last_)?(?:week|month|quarter|year))$")
 
 
 class Section(BaseModel):
@@ -124,18 +125,23 @@ class Instant(Section):
     Args of the file: `column`, the formats to try in order (`iso` reads ISO 8601), and `at`, the
     instant meant by a date without an hour: `start_of_day` (00:00 local) or `end_of_day` (the last
     microsecond of that local day: for a fact about a whole day, which is known only when it ends).
-    `assumed` is a date used for every row, for sources that have none.
+    `days_later` moves it by local calendar days: for a fact whose own date the source does not
+    give, known so many days after another. `assumed` is a date used for every row, for sources that
+    have none.
     """
 
     column: str | None = None
     formats: list[str] | None = None
     at: Literal["start_of_day", "end_of_day"] = "start_of_day"
+    days_later: int = Field(default=0, ge=0, le=3660)
     assumed: date | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Instant:
         if (self.column is None) == (self.assumed is None):
             raise ValueError("either column or assumed is needed. Hint: Give one of the two")
+        if self.days_later and self.assumed is not None:
+            raise ValueError("days_later needs a column. Hint: Write the later date in assumed")
         return self
 
 
@@ -255,29 +261,67 @@ class CodeEntry(Section):
     provenance: str = "territory"
 
 
+class ValueRange(Section):
+    """Numeric values from `min`, included, to `max`, excluded; at least one of the two."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> ValueRange:
+        if self.min is None and self.max is None:
+            raise ValueError("neither min nor max. Hint: Give one, or leave the range out")
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError("no value lies from min to max. Hint: Give a min below max")
+        return self
+
+
 class FeatureGroup(Section):
     """A family of features over the same events.
 
-    `measures` maps a measure to its windows: `{count: [30d, 90d], days_since_last: [all]}`.
-    `among` (denominator of `share`), `closed_by` (end of a spell) and `answered_by` are code
-    patterns as `codes` is; `codes` is needed by every measure but the month. `match` says what an
-    answer must share with the event: its `reference`, or only the `person`; by person,
-    `answered_by_service` says who may answer: `any` service, any `other` than the event's own, or
-    the `receiving` one that the event's text_value names (any other where it names none).
+    `measures` maps a measure to its windows: `{count: [30d, 90d], days_since_last: [all]}`. The
+    events are those of `codes` (patterns with `*`) and of the domains in `domain`, recorded by
+    `services`, with a numeric value in `value`, and with a reference that an event of `about` has,
+    too: whichever are given. `among` (denominator of `share`), `closed_by` (end of a spell),
+    `answered_by`, `followed_by`, `alongside` (a second kind of spells) and `anchor` (start of the
+    window `since`) are patterns as `codes` is. `match` says what an answer or a follower must share
+    with the event: its `reference`, or only the `person`; by person, `answered_by_service` says who
+    may answer: `any` service, any `other` than the event's own, or the `receiving` one that the
+    event's text_value names (any other where it names none). `peers` says what makes two people
+    peers: the code, service, reference or text_value of their latest event of `codes`; `of` names
+    the features compared. `each` makes one group for every code: `{name}.{domain_event_status}`.
+    `direction` says which way a value is usually worrying; it changes no figure.
     """
 
     name: str
     codes: Annotated[list[str], BeforeValidator(_listed)] = []
+    domain: Annotated[list[str], BeforeValidator(_listed)] = []
     services: list[str] | None = None
+    value: ValueRange | None = None
+    about: Annotated[list[str] | None, BeforeValidator(_listed)] = None
     theme: str
-    label: Label
+    label: Label | None = None
     measures: dict[str, list[str]] = Field(min_length=1)
     among: list[str] | None = None
     closed_by: list[str] | None = None
+    alongside: Annotated[list[str] | None, BeforeValidator(_listed)] = None
     answered_by: list[str] | None = None
+    followed_by: Annotated[list[str] | None, BeforeValidator(_listed)] = None
+    anchor: Annotated[list[str] | None, BeforeValidator(_listed)] = None
     match: Literal["reference", "person"] = "reference"
     answered_by_service: Literal["any", "other", "receiving"] = "any"
     within: int | None = Field(default=None, ge=1)
+    peers: Literal["code", "service", "reference", "text_value"] | None = None
+    of: Annotated[list[str] | None, BeforeValidator(_listed)] = None
+    least: int = Field(default=20, ge=1)
+    each: bool = False
+    direction: Literal["higher", "lower"] | None = None
+
+    @model_validator(mode="after")
+    def _label_or_each(self) -> FeatureGroup:
+        if self.label is None and not self.each:
+            raise ValueError("no label. Hint: Add label: {fr: ..., en: ...}")
+        return self
 
     @field_validator("measures")
     @classmethod
@@ -286,8 +330,8 @@ class FeatureGroup(Section):
             for window in windows:
                 if not WINDOW.match(window):
                     raise ValueError(
-                        f"{measure}: window '{window}' is neither days nor 'all'. "
-                        "Hint: Write 90d, or all"
+                        f"{measure}: window '{window}' is neither days, a period nor 'all'. "
+                        "Hint: Write 90d, since, month, last_month or all"
                     )
             if len(set(windows)) != len(windows):
                 raise ValueError(f"{measure}: a window stands twice. Hint: Keep one")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
-from features.errors import DataError
-from features.events import EVENTS, WITHDRAWN, check_events
-from features.versions import CONTENT, KnownVersions, Versions, halves, judge
+from features.errors import ConfigurationError, DataError
+from features.event_order import Longs, longs, sorted_events
+from features.events import EVENTS, check_events
+from features.superseded import NEVER, superseded_at
+from features.timeline_chunks import Chunk, plan_chunks
+from features.timeline_files import DataFile, DataFiles, Footers
+from features.timeline_reading import Asked, Span, read_columns, read_span
+from features.timeline_writing import STORED, how_to_write, stored_rows, withdrawn
+from features.versions import CONTENT, KnownVersions, Versions, judge
 
-__all__ = ["Appended", "Timelines", "sorted_events", "superseded_at"]
-
-NEVER = np.datetime64("2262-01-01", "us")
-"""When a version that nothing replaced is replaced: beyond any prediction time."""
-
-STORED = pa.schema([pa.field("bucket", pa.int32(), nullable=False), *EVENTS])
-_SORT = ("subject_id", "time", "recorded_at")
-_STATIC = np.iinfo(np.int64).min
-
-Longs = npt.NDArray[np.int64]
+__all__ = ["NEVER", "Appended", "Chunk", "Timelines", "sorted_events", "superseded_at"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +92,8 @@ class Timelines:
         self.buckets = buckets
         self._table = table
         self._known: dict[str, KnownVersions] = {}
+        self._footers = Footers()
+        self._held: DataFiles | None = None
 
     @classmethod
     def open(cls, folder: str | Path, *, create: bool = False, buckets: int = 16) -> Timelines:
@@ -165,7 +164,7 @@ class Timelines:
         verdict = judge(new, Versions.joined([one.of(new) for one in known.values()]))
         fresh = events.take(verdict.kept)
         if verdict.withdrawals:
-            fresh = pa.concat_tables([fresh, _withdrawn(events, verdict.withdrawals)])
+            fresh = pa.concat_tables([fresh, withdrawn(events, verdict.withdrawals)])
         if fresh.num_rows:
             self._write(fresh, label)
             added = Versions.of(fresh) if verdict.withdrawals else new.take(verdict.kept)
@@ -185,13 +184,12 @@ class Timelines:
 
     def _write(self, events: pa.Table, label: str) -> None:
         stored = sorted_events(events)
-        bucket = pa.array(self._bucket(_longs(stored["subject_id"])), pa.int32())
+        bucket = pa.array(self._bucket(longs(stored["subject_id"])), pa.int32())
         write_deltalake(
             self._table,
-            stored.add_column(0, STORED.field(0), bucket),
+            stored_rows(stored, bucket),
             mode="append",
-            writer_properties=_writer(),
-            commit_properties=CommitProperties(custom_metadata={"jalon": label}),
+            **how_to_write(self._table, label),
         )
 
     def _versions_of(self, sources: Sequence[str]) -> dict[str, KnownVersions]:
@@ -202,8 +200,17 @@ class Timelines:
         columns = list(dict.fromkeys(["event_id", "subject_id", "recorded_at", *CONTENT]))
         for source in missing:
             for bucket in range(self.buckets):
-                held = self._scan(columns, bucket=bucket, filters=[("source", "==", source)])
-                self._known[source].add(Versions.of(held))
+                held = [
+                    pq.read_table(
+                        file.path,
+                        columns=columns,
+                        filters=[("source", "==", source)],
+                        partitioning=None,
+                    )
+                    for file in self._files(bucket)
+                ]
+                if held:
+                    self._known[source].add(Versions.of(pa.concat_tables(held)))
         return self._known
 
     def _bucket(self, subjects: Longs) -> npt.NDArray[np.int32]:
@@ -212,6 +219,8 @@ class Timelines:
 
     def person(self, subject_id: int, as_known: datetime | None = None) -> pa.Table:
         """One person's events, sorted by time and recorded_at; empty for an unknown person.
+
+        Only the row groups that may hold the person are read.
 
         Args:
             subject_id: The pseudonym.
@@ -222,46 +231,114 @@ class Timelines:
 
     def read(
         self,
-        subjects: npt.NDArray[np.int64] | None = None,
+        subjects: Longs | None = None,
         as_known: datetime | None = None,
         columns: Sequence[str] | None = None,
+        *,
+        superseded: bool = False,
+        dictionaries: Sequence[str] = (),
     ) -> pa.Table:
         """Events sorted by subject_id, time (static events first), recorded_at.
 
         Args:
             subjects: Only these people, int64; by default everyone.
             as_known: As for :meth:`person`; withdrawn events are left out.
-            columns: Only these columns of the contract; by default all.
-        """
-        needed = list(EVENTS.names if columns is None else columns)
-        read = list(dict.fromkeys([*needed, *_SORT]))
-        if as_known is not None:
-            read = list(dict.fromkeys([*read, "event_id", "code"]))
-        buckets: Iterable[int] = range(self.buckets)
-        filters = wanted = None
-        if subjects is not None:
-            wanted = np.unique(np.asarray(subjects, np.int64))
-            wanted = wanted[wanted > 0]
-            buckets = np.unique(self._bucket(wanted)).tolist()
-            if len(wanted) <= 1000:
-                filters = [("subject_id", "in", wanted.tolist())]
-        parts = [pa.schema([EVENTS.field(name) for name in needed]).empty_table()]
-        for bucket in buckets:
-            several = len(self._files(bucket)) > 1
-            part = self._scan([*read, "event_id"] if several else read, bucket, filters)
-            if wanted is not None and filters is None:
-                part = part.filter(pc.is_in(part["subject_id"], pa.array(wanted)))
-            if as_known is not None:
-                part = _known_at(part, as_known)
-            parts.append(sorted_events(part).select(needed))
-        return pa.concat_tables(parts)
+            columns: Only these columns of the contract; by default all. Others are read from disk
+                only where the order or the versions cannot be told without them.
+            superseded: Add a column `superseded_at`, timestamp us: when the version was replaced,
+                far in the future where it was not; see :func:`superseded_at`.
+            dictionaries: Text columns wanted as dictionary<int32, string>, one dictionary for
+                the whole table.
 
-    def subjects(self) -> npt.NDArray[np.int64]:
-        """Every pseudonym with at least one event, int64, sorted."""
-        parts = [
-            np.unique(_longs(self._scan(["subject_id"], bucket)["subject_id"]))
-            for bucket in range(self.buckets)
+        Raises:
+            ConfigurationError: columns that events do not have, or dictionaries of other types.
+        """
+        asked = Asked.of(columns, as_known, superseded, dictionaries)
+        files = self._data_files()
+        buckets: Iterable[int] = range(self.buckets)
+        span = Span()
+        if subjects is not None:
+            span = Span(subjects=_people(subjects))
+            buckets = np.unique(self._bucket(_people(subjects))).tolist()
+        parts = [asked.schema.empty_table()]
+        for bucket in buckets:
+            held = files.of(bucket)
+            parts.append(read_span(held, span, asked, threads=True).cast(asked.schema))
+        table = pa.concat_tables(parts)
+        return table.unify_dictionaries() if dictionaries else table
+
+    def chunks(self, subjects: Longs | None = None, *, rows: int) -> list[Chunk]:
+        """Ranges of people that together hold everyone, each of at most about `rows` events.
+
+        They are planned from the statistics of row groups, without reading a row. A person is
+        never divided: one of more events than `rows` is in one chunk all the same.
+
+        Args:
+            subjects: Only ranges with one of these people, int64, narrowed to them.
+            rows: Events a chunk should have at most.
+
+        Returns:
+            Ranges in ascending order of subject_id, for the version the table is at.
+
+        Raises:
+            ConfigurationError: `rows` below 1.
+        """
+        if rows < 1:
+            raise ConfigurationError(
+                "planning chunks of timelines",
+                expected="at least 1 row a chunk",
+                got=rows,
+                hint="Give a larger number of rows.",
+            )
+        wanted = None if subjects is None else _people(subjects)
+        files = self._data_files()
+        planned = [
+            plan_chunks(bucket, files.of(bucket), rows, wanted) for bucket in range(self.buckets)
         ]
+        return [chunk for chunks in planned for chunk in chunks]
+
+    def read_chunk(
+        self,
+        chunk: Chunk,
+        columns: Sequence[str] | None = None,
+        as_known: datetime | None = None,
+        *,
+        subjects: Longs | None = None,
+        superseded: bool = False,
+        dictionaries: Sequence[str] = (),
+    ) -> pa.Table:
+        """The rows that :meth:`read` gives for the people of a chunk, in the same order.
+
+        Only the row groups that overlap the range are read, each file opened anew: several threads
+        may call this at once. The chunk must be of the version that the table is at.
+
+        Args:
+            chunk: From :meth:`chunks`.
+            columns: As for :meth:`read`.
+            as_known: As for :meth:`read`.
+            subjects: Of the range only these people, int64; by default all.
+            superseded: As for :meth:`read`.
+            dictionaries: As for :meth:`read`.
+
+        Raises:
+            ConfigurationError: columns that events do not have, or dictionaries of other types.
+        """
+        asked = Asked.of(columns, as_known, superseded, dictionaries)
+        wanted = None if subjects is None else _people(subjects)
+        span = Span(chunk.first, chunk.last, wanted)
+        held = self._files(chunk.bucket)
+        return read_span(held, span, asked, threads=False).cast(asked.schema)
+
+    def fingerprint(self, bucket: int) -> str:
+        """Sha256 over a bucket's files: as long as it is the same, so are the bucket's rows."""
+        return self._data_files().fingerprint(bucket)
+
+    def subjects(self) -> Longs:
+        """Every pseudonym with at least one event, int64, sorted."""
+        parts = [np.empty(0, np.int64)]
+        for bucket in range(self.buckets):
+            held = longs(self._scan(["subject_id"], bucket)["subject_id"])
+            parts.append(np.unique(held))
         return np.concatenate(parts)
 
     def observed(self) -> tuple[datetime, datetime]:
@@ -286,165 +363,53 @@ class Timelines:
 
     def count(self) -> int:
         """Rows of the table, every version counted."""
-        return sum(pq.read_metadata(file).num_rows for file in self._table.file_uris())
+        files = self._data_files()
+        held = [file for bucket in range(self.buckets) for file in files.of(bucket)]
+        return sum(int(file.rows.sum()) for file in held)
 
     def compact(self) -> int:
         """Rewrite each bucket of several files as one sorted file; returns how many were.
 
-        Each bucket is one atomic commit; earlier Delta versions stay readable for a week.
+        A file of an earlier format, without the column superseded_at, is rewritten, too. Each
+        bucket is one atomic commit; earlier Delta versions stay readable for a week.
         """
         rewritten = 0
         for bucket in range(self.buckets):
-            if len(self._files(bucket)) < 2:
+            files = self._files(bucket)
+            if not files or (len(files) == 1 and files[0].dated):
                 continue
             events = sorted_events(self._scan(list(EVENTS.names), bucket))
             column = pa.array(np.full(events.num_rows, bucket), pa.int32())
             write_deltalake(
                 self._table,
-                events.add_column(0, STORED.field(0), column),
+                stored_rows(events, column),
                 mode="overwrite",
                 predicate=f"bucket = {bucket}",
-                target_file_size=1 << 40,
-                writer_properties=_writer(),
-                commit_properties=CommitProperties(custom_metadata={"jalon": "compact"}),
+                **how_to_write(self._table, "compact"),
             )
             rewritten += 1
         if rewritten:
             self._table.vacuum(dry_run=False)
         return rewritten
 
-    def _files(self, bucket: int) -> list[str]:
-        return sorted(self._table.file_uris(file_pruning_predicate=[("bucket", "=", bucket)]))
+    def _data_files(self) -> DataFiles:
+        held = self._held
+        if held is None or held.version != self.version:
+            held = DataFiles(self._table, self.folder, self._footers)
+            self._held = held
+        return held
 
-    def _scan(
-        self,
-        columns: Sequence[str],
-        bucket: int,
-        filters: Any = None,
-    ) -> pa.Table:
-        names = list(dict.fromkeys(columns))
-        schema = pa.schema([EVENTS.field(name) for name in names])
-        parts = [schema.empty_table()]
-        for file in self._files(bucket):
-            part = pq.read_table(file, columns=names, filters=filters, partitioning=None)
-            parts.append(part.select(names).cast(schema))
-        return pa.concat_tables(parts)
+    def _files(self, bucket: int) -> list[DataFile]:
+        return self._data_files().of(bucket)
 
-
-def sorted_events(events: pa.Table) -> pa.Table:
-    """Events by subject_id, time (static ones first), recorded_at; as they are if sorted already.
-
-    Ties keep a fixed order by event_id where that column is there, so that the order of writing
-    never matters.
-
-    Example:
-        >>> events = pa.table({"subject_id": [2, 1], "time": pa.array([5, 9], pa.timestamp("us")),
-        ...                    "recorded_at": pa.array([6, 9], pa.timestamp("us"))})
-        >>> sorted_events(events)["subject_id"].to_pylist()
-        [1, 2]
-    """
-    if events.num_rows < 2:
-        return events
-    keys = [
-        _longs(events["subject_id"]),
-        _longs(events["time"].cast(pa.int64()).fill_null(pa.scalar(_STATIC, pa.int64()))),
-        _longs(events["recorded_at"].cast(pa.int64())),
-    ]
-    if "event_id" in events.column_names:
-        keys += [*halves(events)]  # type: ignore[list-item]
-    if _in_order(keys):
-        return events
-    return events.take(np.lexsort(tuple(reversed(keys)))).combine_chunks()
+    def _scan(self, columns: Sequence[str], bucket: int) -> pa.Table:
+        """Columns of a bucket, a file after the other."""
+        asked = Asked.of(columns, None, False, ())
+        names = list(dict.fromkeys([*columns, "subject_id"]))
+        files = self._files(bucket)
+        return read_columns(files, Span(), names, asked, threads=True).select(list(columns))
 
 
-def _in_order(keys: list[Longs]) -> bool:
-    equal = np.ones(len(keys[0]) - 1, bool)
-    for key in keys:
-        if (equal & (key[1:] < key[:-1])).any():
-            return False
-        equal &= key[1:] == key[:-1]
-    return True
-
-
-def superseded_at(events: pa.Table) -> npt.NDArray[np.datetime64]:
-    """When each version was replaced by the next of its event.
-
-    The withdrawal of a row that moved to another person replaces what the first person had, so
-    that one person's events suffice.
-
-    Args:
-        events: Columns event_id and recorded_at; any order, all versions.
-
-    Returns:
-        datetime64[us], one per row, far in the future where nothing replaced it. A row was the
-        known version at *t* iff ``recorded_at < t <= superseded_at``.
-
-    Example:
-        >>> rows = [{"event_id": "a", "recorded_at": datetime(2025, 1, d)} for d in (9, 2)]
-        >>> superseded_at(pa.Table.from_pylist(rows))
-        array(['2262-01-01T00:00:00.000000', '2025-01-09T00:00:00.000000'],
-              dtype='datetime64[us]')
-    """
-    replaced = np.full(events.num_rows, NEVER)
-    if events.num_rows < 2:
-        return replaced
-    high, low = halves(events)
-    order = np.argsort(high, kind="stable")
-    twice = high[order[1:]] == high[order[:-1]]
-    several = np.zeros(len(high), bool)
-    several[1:] |= twice
-    several[:-1] |= twice
-    rows = order[several]
-    if not len(rows):
-        return replaced
-    recorded = _longs(events["recorded_at"].cast(pa.timestamp("us")).cast(pa.int64()))
-    rows = rows[np.lexsort((recorded[rows], low[rows], high[rows]))]
-    new_event = np.ones(len(rows), bool)
-    new_event[1:] = (high[rows[1:]] != high[rows[:-1]]) | (low[rows[1:]] != low[rows[:-1]])
-    new_moment = new_event.copy()
-    new_moment[1:] |= recorded[rows[1:]] != recorded[rows[:-1]]
-    # The next version is the first row of the next moment, if that is of the same event.
-    starts = np.append(np.flatnonzero(new_moment), len(rows))
-    following = starts[np.searchsorted(starts, np.arange(len(rows)), side="right")]
-    inside = following < len(rows)
-    inside[inside] = ~new_event[following[inside]]
-    replaced[rows[inside]] = recorded[rows[following[inside]]].view("datetime64[us]")
-    return replaced
-
-
-def _known_at(events: pa.Table, at: datetime) -> pa.Table:
-    if at.tzinfo is not None:
-        at = at.astimezone(UTC).replace(tzinfo=None)
-    instant = np.datetime64(at, "us")
-    recorded = _longs(events["recorded_at"].cast(pa.int64())).view("datetime64[us]")
-    known = (recorded < instant) & (superseded_at(events) >= instant)
-    events = events.filter(pa.array(known))
-    return events.filter(pc.not_equal(events["code"], pa.scalar(WITHDRAWN)))
-
-
-def _withdrawn(events: pa.Table, withdrawals: list[tuple[int, int, int]]) -> pa.Table:
-    """Versions that say: this person no longer has this event.
-
-    They hold nothing but what follows from the event and the instant: the row they are made from
-    is the one that happened to come last.
-    """
-    rows, subjects, instants = zip(*withdrawals, strict=True)
-    of = events.take(pa.array(rows, pa.int64()))
-    columns = {field.name: pa.nulls(of.num_rows, field.type) for field in EVENTS}
-    columns |= {
-        "subject_id": pa.array(subjects, pa.int64()),
-        "time": pa.array(instants, pa.int64()).cast(pa.timestamp("us")),
-        "code": pa.array([WITHDRAWN] * of.num_rows, pa.string()),
-        "recorded_at": pa.array(instants, pa.int64()).cast(pa.timestamp("us")),
-        "source": of["source"],
-        "event_id": of["event_id"],
-    }
-    return pa.table(columns, schema=EVENTS)
-
-
-def _longs(column: pa.ChunkedArray) -> Longs:
-    return np.ascontiguousarray(column.to_numpy(), np.int64)
-
-
-def _writer() -> WriterProperties:
-    return WriterProperties(compression="ZSTD", compression_level=1, max_row_group_size=65_536)
+def _people(subjects: Longs) -> Longs:
+    wanted = np.unique(np.asarray(subjects, np.int64))
+    return wanted[wanted > 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from binascii import unhexlify
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +14,15 @@ import pyarrow.compute as pc
 
 from features.events import WITHDRAWN
 
-__all__ = ["CONTENT", "KnownVersions", "Verdict", "Versions", "judge"]
+__all__ = ["CONTENT", "KnownVersions", "Verdict", "Versions", "halves", "judge", "within"]
 
 CONTENT = ("time", "code", "numeric_value", "text_value", "end_time", "source_code", "reference")
 """Columns that make two versions of one event different; the person does, too."""
 
 _WITHDRAWAL = np.uint64(0)
 _KINDS = (np.uint64, np.uint64, np.int64, np.int64, np.uint64)
-_HEX = np.full(256, 255, np.uint8)
-_HEX[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16, dtype=np.uint8)
+_AT_ONCE = 65_536
+"""Event ids made numbers together: few enough to stay near the processor."""
 
 Longs = npt.NDArray[np.int64]
 Ulongs = npt.NDArray[np.uint64]
@@ -111,7 +112,7 @@ class KnownVersions:
     def of(self, wanted: Versions) -> Versions:
         """Every version held of the event ids of some rows."""
         ids = np.unique(wanted.high)
-        parts = [run.take(_within(run.high, ids)) for run in self._runs]
+        parts = [run.take(within(run.high, ids)) for run in self._runs]
         return Versions.joined(parts) if parts else wanted.take(np.empty(0, np.intp))
 
 
@@ -279,23 +280,29 @@ def halves(events: pa.Table) -> tuple[Ulongs, Ulongs]:
         >>> int(high[0]), int(low[0])
         (255, 1)
     """
-    chunks = events["event_id"].chunks
-    size = events.num_rows
-    if not size:
-        return np.empty(0, np.uint64), np.empty(0, np.uint64)
-    column: Any = pa.concat_arrays(chunks).cast(pa.string())
-    lengths = _numpy(pc.binary_length(column))
-    if (lengths == 32).all():
-        offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + 1]
-        text = np.frombuffer(column.buffers()[2], np.uint8)[offsets[0] : offsets[0] + 32 * size]
-        digits = _HEX[text].reshape(size, 32)
-        if digits.max() < 16:
-            packed = np.ascontiguousarray((digits[:, 0::2] << 4) | digits[:, 1::2])
-            numbers = packed.view(">u8").astype(np.uint64)
-            return numbers[:, 0].copy(), numbers[:, 1].copy()
-    hashed = [_hex_or_hash(value) for value in column.to_pylist()]
-    numbers = np.frombuffer(b"".join(hashed), ">u8").astype(np.uint64).reshape(size, 2)
+    parts = [
+        _numbers(chunk.slice(start, _AT_ONCE))
+        for chunk in events["event_id"].chunks
+        for start in range(0, len(chunk), _AT_ONCE)
+    ]
+    numbers = np.concatenate(parts) if parts else np.empty((0, 2), np.uint64)
     return numbers[:, 0].copy(), numbers[:, 1].copy()
+
+
+def _numbers(ids: pa.Array[Any]) -> npt.NDArray[np.uint64]:
+    column: Any = ids.cast(pa.string())
+    size = len(column)
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset :][: size + 1]
+    if (np.diff(offsets) == 32).all():
+        text = np.frombuffer(column.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+        # Capitals are digits to `unhexlify`, too, but such an id is another one.
+        if not ((text & 0xE0) == 0x40).any():
+            try:
+                return np.frombuffer(unhexlify(text.data), ">u8").astype(np.uint64).reshape(size, 2)
+            except ValueError:  # Some other letter: these are no digits.
+                pass
+    hashed = [_hex_or_hash(value) for value in column.to_pylist()]
+    return np.frombuffer(b"".join(hashed), ">u8").astype(np.uint64).reshape(size, 2)
 
 
 def _hex_or_hash(value: str) -> bytes:
@@ -304,7 +311,7 @@ def _hex_or_hash(value: str) -> bytes:
     return hashlib.blake2b(value.encode(), digest_size=16).digest()
 
 
-def _within(ordered: Ulongs, wanted: Ulongs) -> npt.NDArray[np.intp]:
+def within(ordered: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
     """Positions in a sorted array of all values that are among some others."""
     start = np.searchsorted(ordered, wanted, side="left")
     stop = np.searchsorted(ordered, wanted, side="right")

@@ -135,7 +135,6 @@ class Scorer:
                 self.champion,
                 events,
                 cohort,
-                features=self.features,
                 bands=self.settings.bands,
                 data_version=-1,
             )
@@ -244,7 +243,6 @@ class Scorer:
             champion,
             events,
             cohort,
-            features=self.features,
             bands=self.settings.bands,
             data_version=version,
         )

@@ -111,7 +111,7 @@ def score_territory(
         rows, added = [], 0
         if missing.num_rows:
             tell("features", 0.2)
-            scored = Scored.of(champion, timelines, missing, features, version)
+            scored = Scored.of(champion, timelines, missing, version)
             for start in range(0, missing.num_rows, CHUNK):
                 tell("reasons", 0.4 + 0.6 * start / missing.num_rows)
                 part = scored.rows(
@@ -161,13 +161,16 @@ class Scored:
         champion: Champion,
         events: Timelines | pa.Table,
         cohort: pa.Table,
-        features: FeaturesSettings,
         data_version: int,
     ) -> Scored:
-        """Score the people of a cohort from timelines or from a table of events."""
-        from features.matrix import build_matrix
+        """Score the people of a cohort from timelines or from a table of events.
 
-        matrix = build_matrix(events, cohort, champion.catalogue, settings=features)
+        They are compared with the peers that the model was trained with, never with each other, so
+        that a score depends on nobody else who is scored.
+        """
+        from features.matrix import compute_matrix
+
+        matrix = compute_matrix(events, cohort, champion.catalogue, peers=champion.peers)
         scores = champion.score(matrix)
         return cls(champion, matrix, scores.risk, scores.raw, scores.contributions, data_version)
 
@@ -225,7 +228,6 @@ def score_cohort(
     events: Timelines | pa.Table,
     cohort: pa.Table,
     *,
-    features: FeaturesSettings,
     bands: Bands,
     data_version: int,
 ) -> list[dict[str, Any]]:
@@ -237,13 +239,12 @@ def score_cohort(
         champion: The model.
         events: Timelines, or a table of `features.events.EVENTS` with all versions.
         cohort: Columns subject_id and prediction_time.
-        features: The `features:` section.
         bands: Thresholds in force.
         data_version: Of the timelines; -1 when the events came with the request.
     """
     if cohort.num_rows == 0:
         return []
-    scored = Scored.of(champion, events, cohort, features, data_version)
+    scored = Scored.of(champion, events, cohort, data_version)
     return scored.rows(range(cohort.num_rows), bands)
 
 

@@ -18,10 +18,14 @@ from training.models import RiskModel, load_model
 if TYPE_CHECKING:
     from features.catalogue import Catalogue
     from features.matrix import Matrix
+    from features.peers import PeerGroups
 
 __all__ = ["Champion", "Scores", "load_folder", "save_folder"]
 
 Floats = npt.NDArray[np.float64]
+
+PEERS = "peers.parquet"
+"""The peer groups, in the folder of a model that has features among peers."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Champion:
         run_id: MLflow run that made it.
         settings: What it was trained with: `training` and `features` settings that matter, fold
             dates, hashes of the data, labels of the themes.
+        peers: The peer groups of the matrix it was trained on, which rows are compared with when
+            they are scored; None when no feature compares people.
     """
 
     model: RiskModel
@@ -59,6 +65,7 @@ class Champion:
     version: str
     run_id: str
     settings: Mapping[str, Any] = field(repr=False)
+    peers: PeerGroups | None = field(default=None, repr=False)
 
     def check(self, matrix: Matrix) -> None:
         """Refuse a matrix whose columns are not those the model learned from.
@@ -79,7 +86,7 @@ class Champion:
         """Risk, raw score and contributions of every row of a matrix.
 
         Args:
-            matrix: Rows built with `self.catalogue`.
+            matrix: Rows computed with `self.catalogue` and `self.peers`.
 
         Raises:
             DataError: the matrix has another catalogue.
@@ -97,14 +104,20 @@ def save_folder(
     calibrator: Calibrator,
     catalogue: Catalogue,
     settings: Mapping[str, Any],
+    peers: PeerGroups | None = None,
 ) -> Path:
-    """Write a model with all that serving it needs, as text files; returns the folder."""
+    """Write a model with all that serving it needs; returns the folder.
+
+    All of it is text, apart from the peer groups, where there are any: one Parquet file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / "model")
     calibrator.save(folder / "calibrator.json")
     (folder / "catalogue.json").write_text(catalogue.to_json(), encoding="utf-8")
     text = json.dumps(settings, ensure_ascii=False, indent=1, sort_keys=True)
     (folder / "settings.json").write_text(text + "\n", encoding="utf-8")
+    if peers is not None:
+        peers.save(folder / PEERS)
     return folder
 
 
@@ -112,7 +125,7 @@ def load_folder(folder: Path, *, version: str = "0", run_id: str = "") -> Champi
     """Read what `save_folder` wrote.
 
     Raises:
-        DataError: files are missing, with their names.
+        DataError: files are missing, with their names, or do not belong together.
     """
     from features.catalogue import Catalogue
 
@@ -125,11 +138,45 @@ def load_folder(folder: Path, *, version: str = "0", run_id: str = "") -> Champi
             got=f"{len(missing)} missing",
             hint="Restore the work folder, or train again: jalon train.",
         )
+    catalogue = Catalogue.from_json((folder / "catalogue.json").read_text(encoding="utf-8"))
+    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     return Champion(
         load_model(folder / "model"),
         load_calibrator(folder / "calibrator.json"),
-        Catalogue.from_json((folder / "catalogue.json").read_text(encoding="utf-8")),
+        catalogue,
         version,
         run_id,
-        json.loads((folder / "settings.json").read_text(encoding="utf-8")),
+        settings,
+        _load_peers(folder, catalogue, version, settings.get("peers_hash")),
     )
+
+
+def _load_peers(
+    folder: Path, catalogue: Catalogue, version: str, known: str | None
+) -> PeerGroups | None:
+    """The peer groups saved with a model; None where no feature compares people.
+
+    Raises:
+        DataError: there must be some and are none, or they are those of another training.
+    """
+    comparing = sum(feature.among_peers for feature in catalogue.features)
+    if not comparing:
+        return None
+    if not (folder / PEERS).is_file():
+        raise DataError(
+            f"loading model version {version}: {PEERS}",
+            expected=f"the peer groups of its {comparing} feature(s) that compare people",
+            got="no file",
+            hint="Restore the work folder, or train again: jalon train.",
+        )
+    from features.peers import PeerGroups
+
+    peers = PeerGroups.load(folder / PEERS)
+    if known is not None and peers.hash != known:
+        raise DataError(
+            f"loading model version {version}: {PEERS} is that of another training",
+            expected="the hash in settings.json",
+            got="another",
+            hint="Restore the work folder, or train again: jalon train.",
+        )
+    return peers

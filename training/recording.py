@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.settings import FeaturesSettings
 from training.calibration import Calibrator
-from training.champion import save_folder
+from training.champion import PEERS, save_folder
 from training.evaluation import METRICS
 from training.folds import Fold
 from training.models import RiskModel
@@ -52,6 +52,7 @@ def champion_settings(
         "cohort_hash": build.cohort_hash,
         "matrix_hash": build.matrix_hash,
         "catalogue_hash": matrix.catalogue.hash,
+        "peers_hash": None if matrix.peers is None else matrix.peers.hash,
         "fold": fold.as_dict(),
         "timezone": features.timezone,
         "training": settings.model_dump(mode="json"),
@@ -84,12 +85,15 @@ def record(
                 calibrator=calibrator,
                 catalogue=matrix.catalogue,
                 settings=known,
+                peers=matrix.peers,
             )
             best = next(m for m in report.models if m.kind == known["kind"])
             written = {
                 str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
                 for file in sorted(folder.rglob("*"))
-                if file.is_file()
+                # The peer groups count by the hash of their content, in the settings: the bytes of
+                # a Parquet file also depend on the library that wrote it.
+                if file.is_file() and file.name != PEERS
             }
             mark = fingerprint({"files": written, "figures": [m.mean for m in report.models]})
             # The same training again is no new version: scores made with it stay the champion's.

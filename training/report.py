@@ -32,6 +32,9 @@ class BuildReport:
         matrix_hash: SHA-256 of the matrix.
         matrix_file: Where the matrix lies, relative to the work folder.
         reused: Whether the matrix was there already.
+        parts: Parts of the matrix on disk.
+        computed: Parts in which something was computed.
+        columns: Columns computed, at most, in any part; the others were there.
         seconds: Duration of each step.
     """
 
@@ -47,6 +50,9 @@ class BuildReport:
     matrix_hash: str
     matrix_file: str
     reused: bool
+    parts: int
+    computed: int
+    columns: int
     seconds: Mapping[str, float]
 
     def as_dict(self) -> dict[str, Any]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -131,8 +129,8 @@ def _alone(territory: Territory) -> Iterator[None]:
 def _build(
     territory: Territory, clock: _Clock, whole: float
 ) -> tuple[BuildReport, Cohort, Matrix, TrainingSettings, FeaturesSettings]:
-    from features.catalogue import build_catalogue
-    from features.matrix import Matrix, build_matrix
+    from features.definitions import build_catalogue
+    from features.store import build_store
     from features.timelines import Timelines
 
     settings = territory.section("training", TrainingSettings)
@@ -151,18 +149,10 @@ def _build(
             told(step, whole * (0.15 + 0.85 * done))
 
     with clock.step("matrix", 0.15 * whole):
-        key = json.dumps([cohort.hash, catalogue.hash, version, features.timezone])
-        name = hashlib.sha256(key.encode()).hexdigest()[:16]
-        folder = territory.home / "matrices" / name
-        kept = sorted(folder.glob("matrix-*.parquet"))
-        reused = bool(kept)
-        if kept:
-            # Labels may have been reworded since: the catalogue of today tells the same values.
-            matrix = replace(Matrix.load(kept[0]), catalogue=catalogue)
-        else:
-            rows = cohort.table.select(["subject_id", "prediction_time", "outcome"])
-            matrix = build_matrix(timelines, rows, catalogue, settings=features, progress=share)
-            kept = [matrix.save(folder)]
+        rows = cohort.table.select(["subject_id", "prediction_time", "outcome"])
+        folder = territory.home / "matrices"
+        built = build_store(folder, timelines, rows, catalogue, progress=share)
+        matrix = built.matrix.matrix()
     report = BuildReport(
         territory=territory.name,
         data_version=version,
@@ -174,8 +164,11 @@ def _build(
         attrition=[{"name": s.name, "rows": s.rows, "people": s.people} for s in cohort.attrition],
         cohort_hash=cohort.hash,
         matrix_hash=matrix.hash,
-        matrix_file=str(kept[0].relative_to(territory.home)),
-        reused=reused,
+        matrix_file=str(built.matrix.file.relative_to(territory.home)),
+        reused=built.computed == 0,
+        parts=built.parts,
+        computed=built.computed,
+        columns=built.columns,
         seconds=clock.seconds,
     )
     return report, cohort, matrix, settings, features

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -58,11 +59,44 @@ def test_a_faulty_file_lists_all_faults_of_all_sections(tmp_path: Path) -> None:
         assert f"Did you mean '{near}'?" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["ingest", "features", "train", "score", "serve"])
+@pytest.mark.parametrize("command", ["ingest", "features build", "train", "score", "serve"])
 def test_a_step_taken_too_early_says_which_comes_first(command: str, tmp_path: Path) -> None:
     port = ["--port", str(free_port())] if command == "serve" else []
-    done = jalon(command, "demo", "--home", str(tmp_path / "empty"), *port)
+    done = jalon(*command.split(), "demo", "--home", str(tmp_path / "empty"), *port)
     assert done.returncode == 1
     hints = done.stderr.split("Hint: ")[1:]
     assert any("jalon " in hint for hint in hints)
     assert "Traceback" not in done.stderr
+
+
+def test_features_are_listed_by_theme_and_text_without_any_data() -> None:
+    done = jalon("features", "list", "demo", "--theme", "logement", "--search", "IMPAYÉS", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["of"] > len(found["features"]) > 5
+    assert {row["theme"] for row in found["features"]} == {"Logement"}
+    assert all("impayés" in row["says"].lower() for row in found["features"])
+    shown = jalon("features", "list", "demo", "--group", "housing.arrears", "--lang", "en")
+    assert "housing.arrears.slope.365d" in shown.stdout
+    assert "Rent arrears: how the values rise or fall, in 365" in shown.stdout
+    assert "Next: jalon features describe demo" in shown.stdout
+
+
+def test_a_feature_is_described_down_to_the_columns_of_the_territory() -> None:
+    done = jalon("features", "describe", "demo", "contact.noshow.count.90d", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["says"].startswith("Absences à un rendez-vous : combien, en 90")
+    (code,) = found["events"]["événements mesurés"]
+    assert code["code"] == "CONTACT//APPOINTMENT//NOSHOW"
+    assert {source["service"] for source in code["sources"]} >= {"social"}
+    assert all(source["columns"]["recorded_at"] for source in code["sources"])
+    shown = jalon("features", "describe", "demo", "contact.noshow.count.90d", "--lang", "en")
+    assert "number of events in the window" in shown.stdout
+
+
+@pytest.mark.parametrize("command", ["describe demo", "explain demo 7"])
+def test_an_unknown_feature_is_a_wrong_call_with_the_nearest_name(command: str) -> None:
+    done = jalon("features", *command.split(), "contact.noshow.cuont.90d")
+    assert done.returncode == 2
+    assert "Did you mean 'contact.noshow.count.90d'?" in done.stderr

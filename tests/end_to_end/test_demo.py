@@ -8,11 +8,18 @@ import re
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features.definitions import build_catalogue
+from features.matrix import compute_matrix
 from features.redaction import looks_like_identity
+from features.settings import FeaturesSettings
+from features.territory import Territory
 from features.timelines import Timelines
 from tests.end_to_end.conftest import ROOT, Ran, jalon_json
 
@@ -108,7 +115,7 @@ def test_results_lie_where_they_are_said_to(demo: Ran) -> None:
 
 def test_a_person_is_told_where_results_lie_and_what_comes_next(demo: Ran) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "jalon", "features", "demo", "--home", str(demo.home)],
+        [sys.executable, "-m", "jalon", "features", "build", "demo", "--home", str(demo.home)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -119,6 +126,38 @@ def test_a_person_is_told_where_results_lie_and_what_comes_next(demo: Ran) -> No
     assert Path(said.group(1)).is_file()
     assert "Next: jalon train demo" in done.stdout
     assert "features" in done.stderr
+
+
+def test_the_events_behind_a_value_are_shown(demo: Ran) -> None:
+    name, code = "contact.noshow.count.90d", "CONTACT//APPOINTMENT//NOSHOW"
+    timelines = Timelines.open(demo.home / "timelines")
+    events = timelines.read(columns=["subject_id", "time", "code"])
+    missed = events.filter(pc.equal(events["code"], code)).sort_by("time")
+    person, day = missed["subject_id"][-1].as_py(), missed["time"][-1].as_py()
+    at = day + timedelta(days=20)
+    cohort = pa.table({"subject_id": [person], "prediction_time": [at]})
+    settings = Territory.open("demo").section("features", FeaturesSettings)
+    matrix = compute_matrix(timelines, cohort, build_catalogue(settings).only([name]))
+    options = ("--at", f"{at.isoformat()}+00:00", "--home", str(demo.home))
+    found = jalon_json("features", "explain", "demo", str(person), name, *options)
+    assert found["value"] == matrix.values[0, 0] == len(found["events"]) > 0
+    assert all(event["code"] == code for event in found["events"])
+    assert found["fact"].startswith("Absences à un rendez-vous : ")
+
+
+def test_nobody_of_a_pseudonym_is_an_error_that_does_not_tell_it(demo: Ran) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "jalon", "features", "explain", "demo", "424242"),
+            *("contact.noshow.count.90d", "--home", str(demo.home)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "got one that has no event" in done.stderr
+    assert "424242" not in done.stderr
 
 
 def test_another_population_is_refused_once_timelines_exist(demo: Ran) -> None:

@@ -7,16 +7,18 @@ import re
 from dataclasses import replace
 from datetime import date
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from babel.messages.pofile import read_po
 
-from features.catalogue import Catalogue, build_catalogue
+from features.catalogue import Catalogue, Feature
+from features.definitions import build_catalogue
 from features.errors import ConfigurationError
 from features.facts import LANGUAGES, messages, sentence
-from features.measures import MEASURES
+from features.measures import MEASURES, PEER_OPS
 from features.vocabulary import Vocabulary
-from tests.features.timelines_at_random import every_measure, five_services
+from tests.features.timelines_at_random import five_services
 
 MARCH_12 = 20_159
 DEFAULT = build_catalogue(five_services())
@@ -47,19 +49,85 @@ def test_both_languages_have_the_same_messages_and_places() -> None:
     assert places["fr"] == places["en"]
 
 
+def every_measure_and_window() -> Catalogue:
+    """Each measure in each window that the territory file can name, and each kind of peers."""
+    code = "CONTRACT//CER//SIGNED"
+    names = ["week", "month", "quarter", "year"]
+    periods = ["since", *names, *(f"last_{name}" for name in names)]
+    found = []
+    for name, measure in MEASURES.items():
+        every = [None, 1, 90, *periods]
+        windows: list[Any] = {"days": [1, 90], "any": every}.get(measure.windows, [None])
+        for peers in (
+            ("code", "service", "reference", "text_value") if measure.op in PEER_OPS else [None]
+        ):
+            for window in windows:
+                days = window if isinstance(window, int) else None
+                one = Feature(
+                    name=f"g.{name}.{window}.{peers}",
+                    group="g",
+                    measure=name,
+                    window_days=days,
+                    theme="contract",
+                    label={"fr": "Contrats", "en": "Contracts"},
+                    unit=measure.unit,
+                    codes=(code,),
+                    within=30,
+                    period=window if isinstance(window, str) else None,
+                    anchor=(code,) if window == "since" else (),
+                    peers=peers,
+                    of="seen.days_since_last.all" if peers else None,
+                )
+                found += [one, replace(one, name=f"{one.name}.ranged", value_min=1.0)]
+    return Catalogue(tuple(found))
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
-@pytest.mark.parametrize("catalogue", [DEFAULT, every_measure()], ids=["default", "every measure"])
+@pytest.mark.parametrize(
+    "catalogue", [DEFAULT, every_measure_and_window()], ids=["default", "every measure"]
+)
 def test_every_feature_has_its_sentences(catalogue: Catalogue, lang: str) -> None:
     for feature in catalogue.features:
-        missing = [math.nan] if MEASURES[feature.measure].missing else []
-        for value in (0.0, 1.0, -3.0, 2.5, 1234.0, *missing):
+        start = f"{feature.label[lang]}{' : ' if lang == 'fr' else ': '}"
+        for value in (0.0, 1.0, 3.5, -2.0, 1234.0, math.nan):
             for day in (MARCH_12, None):
-                if day is None and feature.measure.startswith("month_"):
-                    continue
                 text = sentence(feature, value, day, lang)
-                assert text.startswith(feature.label[lang])
+                assert text.startswith(start)
+                assert len(text) > len(start)
                 assert "{" not in text
-                assert "nan" not in text.lower()
+                assert "nan" not in text.lower().split()
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_missing_value_is_never_told_as_nought(lang: str) -> None:
+    for feature in (*DEFAULT.features, *every_measure_and_window().features):
+        if feature.measure.startswith("month_"):
+            continue
+        text = sentence(feature, math.nan, MARCH_12, lang)
+        fact = text.removeprefix(feature.label[lang])
+        assert not re.search(r"(?<!\d)0", fact), text
+        assert "2025" not in fact, text
+
+
+def test_a_window_since_is_told_by_what_it_begins_at() -> None:
+    contract = next(
+        f for f in every_measure_and_window().features if f.name == "g.count.since.None"
+    )
+    assert sentence(contract, 2, None, "fr") == "Contrats : 2 depuis le dernier contrat"
+    mixed = replace(contract, anchor=("CONTRACT//CER//SIGNED", "HOUSING//REHOUSING//DONE"))
+    assert sentence(mixed, 2, None, "en") == "Contracts: 2 since the latest starting event"
+    assert sentence(contract, math.nan, None, "en") == (
+        "Contracts: not applicable, the latest contract is not known"
+    )
+
+
+def test_the_latest_date_stands_only_where_it_is_that_of_a_measured_event() -> None:
+    """The day of the group's latest event knows neither ranges nor the end of a past period."""
+    names = {f.name: f for f in every_measure_and_window().features}
+    assert "2025" in sentence(names["g.count.90.None"], 2, MARCH_12, "en")
+    assert "2025" in sentence(names["g.count.month.None"], 2, MARCH_12, "en")
+    for name in ("g.count.90.None.ranged", "g.count.last_month.None", "g.rank.None.service"):
+        assert "2025" not in sentence(names[name], 2, MARCH_12, "en")
 
 
 def test_every_measure_that_can_be_missing_says_so() -> None:
@@ -121,6 +189,97 @@ def test_a_unit_of_the_vocabulary_never_stands_bare() -> None:
             "Aid requests: €1,250 in 365 days (latest on 12 March 2025)",
         ),
         ("pathway.season.month_sin.all", 0.5, "Mois de l'année : mars", "Month of the year: March"),
+        (
+            "contact.noshow.count.last_month",
+            1,
+            "Absences à un rendez-vous : 1 le mois dernier",
+            "Missed appointments: 1 last month",
+        ),
+        (
+            "contact.seen.count.since",
+            4,
+            "Rendez-vous honorés : 4 depuis la dernière orientation "
+            "(dernière fois le 12 mars 2025)",
+            "Appointments kept: 4 since the latest orientation (latest on 12 March 2025)",
+        ),
+        (
+            "housing.arrears.max.all",
+            850,
+            "Impayés de loyer : 850 € au maximum, sur tout ce qui est connu",
+            "Rent arrears: €850 at the highest, over all that is known",
+        ),
+        (
+            "housing.arrears.slope.365d",
+            42.25,
+            "Impayés de loyer : +42,25 par 30 jours, en 365 jours",
+            "Rent arrears: +42.25 for 30 days, in 365 days",
+        ),
+        (
+            "services.job_and_training.overlap.all",
+            0,
+            "Emploi et formation menés de front : pas en même temps",
+            "Job and training side by side: not at the same time",
+        ),
+        (
+            "services.need_then_answer.sequences.180d",
+            2,
+            "Besoins suivis d'une réponse : 2 avec une suite en 60 jours au plus, en 180 jours",
+            "Needs followed by an answer: 2 followed up within 60 days, in 180 days",
+        ),
+        (
+            "needs.raised.answer_delay.all",
+            12.5,
+            "Besoins signalés : 12,5 jours avant réponse (médiane), sur tout ce qui est connu",
+            "Needs raised: 12.5 days before an answer (median), over all that is known",
+        ),
+        (
+            "contact.seen.trend_ratio.90d",
+            math.nan,
+            "Rendez-vous honorés : sans objet, aucun événement connu dans les 90 jours d'avant",
+            "Appointments kept: not applicable, no known event in the 90 days before",
+        ),
+        (
+            "peers.noshow.rank.contact.noshow.count.90d",
+            0.92,
+            "Absences en 90 jours : plus que 92 % des personnes suivies par le même service "
+            "(ex æquo comptés pour moitié)",
+            "Missed appointments in 90 days: more than 92% of the people followed by the same "
+            "service (ties count half)",
+        ),
+        (
+            "peers.seen.rank.contact.seen.count.90d",
+            0.1,
+            "Rendez-vous honorés en 90 jours : moins que 90 % des personnes suivies par le même "
+            "service (ex æquo comptés pour moitié)",
+            "Appointments kept in 90 days: less than 90% of the people followed by the same "
+            "service (ties count half)",
+        ),
+        (
+            "track.noshow.rank.contact.noshow.count.180d",
+            0.5,
+            "Absences en 180 jours : au milieu des personnes dans la même situation",
+            "Missed appointments in 180 days: in the middle of the people in the same situation",
+        ),
+        (
+            "peers.caseload.group_size.all",
+            54,
+            "File active : 54 personnes suivies par le même service",
+            "Caseload: 54 people followed by the same service",
+        ),
+        (
+            "peers.silence.group_mean.contact.seen.days_since_last.all",
+            31.5,
+            "Jours depuis le dernier rendez-vous honoré : 31,5 jours en moyenne chez les personnes "
+            "suivies par le même service",
+            "Days since the last appointment kept: 31.5 days on average among the people followed "
+            "by the same service",
+        ),
+        (
+            "pathway.day.day_of_month.all",
+            1,
+            "Jour du mois : le 1er du mois",
+            "Day of the month: the first of the month",
+        ),
     ],
 )
 def test_sentences(name: str, value: float, french: str, english: str) -> None:

@@ -90,6 +90,21 @@ def test_typed_columns(column: pa.Array, expected: str) -> None:
     assert str(found[0])[:19] == expected
 
 
+def test_days_later_keeps_the_local_time_across_clock_changes() -> None:
+    rule = Instant.model_validate({"column": "x", "at": "end_of_day", "days_later": 28})
+    texts = pa.chunked_array([["2024-03-10", "2024-10-10", "2024-03-10 09:30", None, "never"]])
+    found = read_instants(texts, rule, ["iso"], PARIS, 5)
+    assert [None if np.isnat(one) else str(one)[:19] for one in found] == [
+        "2024-04-07T21:59:59",
+        "2024-11-07T22:59:59",
+        "2024-04-07T07:30:00",
+        None,
+        None,
+    ]
+    with pytest.raises(ValueError, match="days_later needs a column"):
+        Instant(assumed=date(2024, 1, 1), days_later=2)
+
+
 def test_an_assumed_date_is_for_every_row() -> None:
     found = read_instants(None, Instant(assumed=date(2024, 1, 1)), ["iso"], "Europe/London", 3)
     assert found.tolist() == [datetime(2024, 1, 1)] * 3

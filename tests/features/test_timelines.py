@@ -18,12 +18,11 @@ from hypothesis import strategies as st
 
 from features.errors import DataError
 from features.events import EVENTS, WITHDRAWN
-from features.matrix import build_matrix
-from features.timelines import Timelines, sorted_events, superseded_at
-from tests.features.timelines_at_random import every_measure, five_services
+from features.matrix import compute_matrix
+from features.timelines import Timelines, sorted_events
+from tests.features.timelines_at_random import every_measure
 
 START = datetime(2025, 1, 1)
-FAR = np.datetime64("2262-01-01", "us")
 
 
 def events(*rows: dict[str, Any]) -> pa.Table:
@@ -289,10 +288,10 @@ def test_a_restated_version_changes_no_feature(timelines: Timelines) -> None:
             "prediction_time": [START + timedelta(days=8 * n) for n in range(20)],
         }
     )
-    asked = every_measure(), five_services()
-    once = build_matrix(events(*rows), cohort, asked[0], settings=asked[1])
+    asked = every_measure()
+    once = compute_matrix(events(*rows), cohort, asked)
     assert timelines.append(events(*rows, *restated), label="t").versions == 12
-    twice = build_matrix(timelines, cohort, asked[0], settings=asked[1])
+    twice = compute_matrix(timelines, cohort, asked)
     assert len(np.unique(np.nan_to_num(once.values, nan=-1.0), axis=0)) > 10
     assert twice.values.tobytes() == once.values.tobytes()
 
@@ -370,23 +369,3 @@ def test_rows_begun_again_are_one_clean_run_even_when_they_contradict(
     again = filled(folder / "stopped", rows, cuts)
     assert again.read().equals(clean.read())
     assert again.append(events(*rows), label="all").contradicting == against
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5)), max_size=12),
-)
-def test_superseded_is_the_next_entry_date_of_the_event(rows: list[tuple[str, int]]) -> None:
-    table = pa.table(
-        {
-            "event_id": pa.array([event for event, _ in rows], pa.string()),
-            "recorded_at": pa.array([day for _, day in rows], pa.timestamp("us")),
-        }
-    )
-    expected = [
-        min((later for other, later in rows if other == event and later > day), default=None)
-        for event, day in rows
-    ]
-    found = superseded_at(table)
-    assert found.dtype == np.dtype("datetime64[us]")
-    assert [None if one == FAR else int(one.astype(np.int64)) for one in found] == expected

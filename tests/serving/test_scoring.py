@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import delete, select
 
 from features.errors import JalonError
-from features.settings import FeaturesSettings
 from features.territory import Territory
 from features.timelines import Timelines
 from serving.database import Score
@@ -93,10 +92,10 @@ def test_the_batch_is_the_same_in_either_database(
 
 
 def test_one_person_alone_scores_as_in_the_batch(town: Town) -> None:
-    features = town.territory.section("features", FeaturesSettings)
     bands = town.territory.section("serving", ServingSettings).bands
     timelines = Timelines.open(town.territory.home / "timelines")
     champion = load_champion(town.territory)
+    assert champion.peers is not None  # the default catalogue ranks people among their peers
     for row in rows_of(town)[:5]:
         cohort = pa.table(
             {
@@ -109,7 +108,6 @@ def test_one_person_alone_scores_as_in_the_batch(town: Town) -> None:
             champion,
             events,
             cohort,
-            features=features,
             bands=bands,
             data_version=timelines.version,
         )

@@ -201,13 +201,27 @@ GROUPS = """
 """
 
 
+PEERS = """
+      - name: peers.contact
+        codes: ["CONTACT//APPOINTMENT//SEEN", "CONTACT//APPOINTMENT//NOSHOW"]
+        theme: contact
+        label: {fr: "Comparaison au sein du service", en: "Compared within the service"}
+        peers: service
+        of: [contact.noshow.count.90d, contact.seen.days_since_last.all]
+        least: 5
+        measures: {rank: [all], group_size: [all], group_mean: [all]}
+"""
+
+
 @pytest.fixture(scope="session")
 def make_territory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
     """Writes a small territory with timelines, not trained yet; each call makes its own."""
     from features.territory import Territory
     from features.timelines import Timelines
 
-    def make(extra: str = "", *, people: int = 260, months: int = 30) -> Territory:
+    def make(
+        extra: str = "", *, people: int = 260, months: int = 30, groups: str = GROUPS
+    ) -> Territory:
         home = tmp_path_factory.mktemp("territory")
         sources = "".join(
             f"    {name}:\n      service: {name}\n      reader: csv\n"
@@ -220,7 +234,7 @@ def make_territory(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., An
         file.write_text(
             "features:\n  observation: {since: 2024-01-01, until: 2026-06-01}\n"
             f"  sources:\n{sources}"
-            f"  catalogue:\n    extends: none\n    groups:{GROUPS}"
+            f"  catalogue:\n    extends: none\n    groups:{groups}"
             "training:\n  bootstrap: 20\n"
             "  folds: {count: 2, test_months: 3, calibration_months: 3}\n"
             "  models:\n    threads: 1\n"
@@ -241,4 +255,13 @@ def trained(make_territory: Callable[..., Any]) -> tuple[Any, Any]:
     from training.train import train
 
     territory = make_territory()
+    return territory, train(territory)
+
+
+@pytest.fixture(scope="session")
+def trained_among_peers(make_territory: Callable[..., Any]) -> tuple[Any, Any]:
+    """As `trained`, with features that compare people. Tests only read it."""
+    from training.train import train
+
+    territory = make_territory(groups=GROUPS + PEERS)
     return territory, train(territory)

@@ -1,0 +1,122 @@
+"""A cohort in parts: the people whose events fit in memory together, with their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from features.arrays import Int64s
+from features.events import EVENTS
+
+if TYPE_CHECKING:
+    from features.timeline_chunks import Chunk
+    from features.timelines import Timelines
+
+__all__ = ["Part", "in_parts", "parts_of"]
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some people of a cohort, and where their rows stand.
+
+    Attributes:
+        number: From 0, in the order of the people.
+        people: int64, ascending, each once.
+        places: int64 positions of their rows in the cohort, by person and time.
+        subject: int64 [rows] of those rows.
+        instant: int64 [rows] of those rows.
+        chunk: What is read of the timelines for them; None when they have no events.
+    """
+
+    number: int
+    people: Int64s = field(repr=False)
+    places: Int64s = field(repr=False)
+    subject: Int64s = field(repr=False)
+    instant: Int64s = field(repr=False)
+    chunk: Chunk | None = None
+
+    def events(self, timelines: Timelines | pa.Table, columns: tuple[str, ...]) -> pa.Table:
+        """The events of these people, all versions.
+
+        Args:
+            timelines: What the parts were made for.
+            columns: Columns of events wanted.
+        """
+        if isinstance(timelines, pa.Table):
+            return timelines
+        if self.chunk is None:
+            return EVENTS.empty_table()
+        return timelines.read_chunk(
+            self.chunk, columns=columns, superseded=True, dictionaries=("code", "source")
+        )
+
+
+def parts_of(
+    timelines: Timelines | pa.Table, subject: Int64s, instant: Int64s, *, events: int
+) -> list[Part]:
+    """Everyone of a cohort, each in exactly one part.
+
+    Args:
+        timelines: Where the events are; a table is one part.
+        subject: int64 [rows], any order.
+        instant: int64 [rows] microseconds UTC.
+        events: How many events a part should have at most.
+    """
+    places = np.arange(len(subject), dtype=np.int64)
+    same = subject[1:] == subject[:-1]
+    if not ((subject[1:] > subject[:-1]) | (same & (instant[1:] >= instant[:-1]))).all():
+        places = np.lexsort((instant, subject)).astype(np.int64)
+        subject, instant = subject[places], instant[places]
+    people = np.unique(subject)
+    if isinstance(timelines, pa.Table):
+        return [Part(0, people, places, subject, instant)]
+    chunks = timelines.chunks(people, rows=events)
+    cuts = np.searchsorted(people, [chunk.first for chunk in chunks[1:]]).tolist()
+    found = []
+    for number, (first, last) in enumerate(zip([0, *cuts], [*cuts, len(people)], strict=True)):
+        mine = people[first:last]
+        low = int(np.searchsorted(subject, mine[0])) if len(mine) else 0
+        high = int(np.searchsorted(subject, mine[-1], side="right")) if len(mine) else 0
+        rows = slice(low, high)
+        chunk = chunks[number] if chunks else None
+        found.append(Part(number, mine, places[rows], subject[rows], instant[rows], chunk))
+    return found
+
+
+def in_parts(
+    parts: list[Part], work: Callable[[Part, int], Result], workers: int
+) -> Iterator[Result]:
+    """Do some work for every part, several at once; at most `workers` parts are in memory.
+
+    Args:
+        parts: The parts.
+        work: Called with a part and how many threads it may use.
+        workers: Parts at once.
+
+    Yields:
+        What the work returned, as it is done, in no order.
+    """
+    if workers < 2 or len(parts) < 2:
+        for part in parts:
+            yield work(part, workers)
+        return
+    with ThreadPoolExecutor(min(workers, len(parts))) as pool:
+        waiting = list(reversed(parts))
+        running: set[Future[Result]] = set()
+        try:
+            while waiting or running:
+                while waiting and len(running) < workers:
+                    running.add(pool.submit(work, waiting.pop(), 1))
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for one in done:
+                    yield one.result()
+        finally:
+            for one in running:
+                one.cancel()

@@ -1,0 +1,295 @@
+"""A matrix that lies on disk: read whole, part by part, or as a memory-mapped array."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.blocks import Block, writing
+from features.catalogue import Catalogue
+from features.errors import DataError
+from features.layout import groups_of
+from features.matrix import Matrix
+from features.matrix_file import table_bytes
+from features.part_folder import PartFolder, column_name, digest, seen_name
+
+if TYPE_CHECKING:
+    from features.peers import PeerGroups
+
+__all__ = ["StoredMatrix", "comparisons_name"]
+
+KEPT = 3
+"""Matrices whose files stay in a store: the newest ones."""
+
+
+def comparisons_name(catalogue: Catalogue) -> str | None:
+    """Name of the peer keys that a catalogue needs; None when it compares nobody."""
+    from features.peers import comparisons
+
+    found = comparisons(catalogue)
+    return digest([one.text for one in found]) if found else None
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMatrix:
+    """Rows and columns in a store, as `build_store` left them.
+
+    On disk the rows stand by person and time; in a :class:`features.matrix.Matrix` they stand as
+    in the cohort.
+
+    Attributes:
+        folder: The store.
+        catalogue: The columns.
+        cohort: The rows asked for, in their order.
+        parts: Names of the parts, in the order of the people.
+        sizes: Rows of each part.
+        places: int64 [rows] position in the cohort of each row on disk.
+        data_version: Of the timelines read.
+        last_seen: Whether the day of each group's latest event was kept.
+    """
+
+    folder: Path
+    catalogue: Catalogue = field(repr=False)
+    cohort: pa.Table = field(repr=False)
+    parts: tuple[str, ...] = field(repr=False)
+    sizes: tuple[int, ...] = field(repr=False)
+    places: npt.NDArray[np.int64] = field(repr=False)
+    data_version: int
+    last_seen: bool = True
+
+    @cached_property
+    def hash(self) -> str:
+        """Sha256 of what decides every value: data and rows of the parts, columns, cohort."""
+        said = sha256(json.dumps([self.parts, self.catalogue.hash, self.last_seen]).encode())
+        for part in table_bytes(self.cohort):
+            said.update(part)
+        return said.hexdigest()
+
+    @property
+    def file(self) -> Path:
+        """Where it is said what the matrix is: what :meth:`open` opens."""
+        return self.folder / f"matrix-{self.hash[:20]}.json"
+
+    @property
+    def rows(self) -> int:
+        """Rows of the matrix."""
+        return sum(self.sizes)
+
+    @property
+    def _state(self) -> str:
+        return digest(self.parts)
+
+    @property
+    def _names(self) -> list[str]:
+        """Each column's name on disk, in the order of the catalogue."""
+        return [
+            column_name(feature, self._state if feature.among_peers else "")
+            for feature in self.catalogue.features
+        ]
+
+    def blocks(self) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+        """The values part by part, in the order on disk, in memory that is used again.
+
+        Yields:
+            The rows on disk that they are, and float32 [rows of the part, columns].
+        """
+        names, first = self._names, 0
+        room = np.empty((max(self.sizes, default=0), len(names)), np.float32)
+        for part, size in zip(self.parts, self.sizes, strict=True):
+            self._folder(part).read(names, room, 0)
+            yield slice(first, first + size), room[:size]
+            first += size
+
+    def matrix(self) -> Matrix:
+        """The whole matrix in memory, in the order of the cohort."""
+        values = np.empty((self.rows, len(self.catalogue)), np.float32)
+        for rows, block in self.blocks():
+            values[self.places[rows]] = block
+        seen = [seen_name(one) for one in groups_of(self.catalogue).values()]
+        seen = seen if self.last_seen else []
+        days = np.empty((self.rows, len(seen)), np.int32)
+        first = 0
+        for part, size in zip(self.parts, self.sizes, strict=True):
+            room = np.empty((size, len(seen)), np.int32)
+            if seen:
+                self._folder(part).read(seen, room, 0)
+            days[self.places[first : first + size]] = room
+            first += size
+        return Matrix(values, self.catalogue, self.cohort, days, self.data_version, self.peers())
+
+    def memmap(self) -> np.memmap[Any, np.dtype[np.float32]]:
+        """The values as an array on disk, float32 [rows, columns], by person and time.
+
+        LightGBM and scikit-learn read it without the whole being in memory. It is written at the
+        first call and found again at the next.
+
+        Returns:
+            A read-only array; `keys` says whose the rows are.
+        """
+        file = self.folder / f"values-{self.hash[:20]}.npy"
+        if not file.is_file():
+            with writing(file) as stream:
+                shape = (self.rows, len(self.catalogue))
+                np.lib.format.write_array_header_2_0(
+                    stream, {"descr": "<f4", "fortran_order": False, "shape": shape}
+                )
+                for _, block in self.blocks():
+                    stream.write(np.ascontiguousarray(block).data)
+        return np.load(file, mmap_mode="r")
+
+    def keys(self) -> pa.Table:
+        """The cohort in the order on disk: that of `blocks` and `memmap`."""
+        return self.cohort.take(pa.array(self.places, pa.int64()))
+
+    def files(self) -> list[Path]:
+        """Every Parquet file that holds a column of the matrix."""
+        found: dict[Path, None] = {}
+        for part in self.parts:
+            there = self._folder(part).columns()
+            found |= dict.fromkeys(there[name] for name in self._names)
+        return list(found)
+
+    def peers(self) -> PeerGroups | None:
+        """The groups that people were compared in; None without such columns."""
+        from features.peers import PeerGroups
+
+        file = self._peers_file()
+        return None if file is None else PeerGroups.from_table(pq.read_table(file))
+
+    def compare_peers(self) -> None:
+        """Write the columns that compare people, unless they are there for this very state."""
+        from features.peers import Keys, compare, narrow
+
+        compared, peers_file = comparisons_name(self.catalogue), self._peers_file()
+        if compared is None or peers_file is None:
+            return
+        wanted = [f for f in self.catalogue.features if f.among_peers]
+        names = [column_name(feature, self._state) for feature in wanted]
+        there = [set(self._folder(part).columns()) for part in self.parts]
+        if peers_file.is_file() and all(set(names) <= found for found in there):
+            return
+        some = narrow(self.catalogue)
+        values = np.full((self.rows, len(some)), np.nan, np.float32)
+        own = [
+            (place, column_name(f)) for place, f in enumerate(some.features) if not f.among_peers
+        ]
+        first = 0
+        for part, size in zip(self.parts, self.sizes, strict=True):
+            room = np.empty((size, len(own)), np.float32)
+            self._folder(part).read([name for _, name in own], room, 0)
+            for column, (place, _) in enumerate(own):
+                values[first : first + size, place] = room[:, column]
+            first += size
+        parts = [self._folder(part).read_keys(compared) for part in self.parts]
+        keys = [Keys.joined(column) for column in zip(*parts, strict=True)]
+        cohort = self.keys()
+        subject = np.asarray(cohort["subject_id"].to_numpy(), np.int64)
+        instant = np.asarray(cohort["prediction_time"].cast(pa.int64()).to_numpy(), np.int64)
+        groups = compare(some, values, keys, instant, subject)
+        columns = [some.places[feature.name] for feature in wanted]
+        first = 0
+        for part, size in zip(self.parts, self.sizes, strict=True):
+            with self._folder(part).block(names) as stream:
+                block = Block(stream, names, [])
+                rows = np.ascontiguousarray(values[first : first + size][:, columns])
+                block.take(0, rows, np.empty((size, 0), np.int32))
+                block.close()
+            first += size
+        with writing(peers_file) as stream:
+            pq.write_table(groups.to_table(), stream, compression="zstd")
+
+    def sign(self) -> Path:
+        """Write what the matrix is beside its parts, and remove parts of matrices long replaced."""
+        cohort = self.folder / f"rows-{self.hash[:20]}.parquet"
+        with writing(cohort) as stream:
+            table = self.cohort.append_column("_place_on_disk", pa.array(np.argsort(self.places)))
+            pq.write_table(table, stream, compression="zstd")
+        said = {
+            "hash": self.hash,
+            "catalogue": json.loads(self.catalogue.to_json()),
+            "parts": self.parts,
+            "sizes": self.sizes,
+            "data_version": self.data_version,
+            "last_seen": self.last_seen,
+        }
+        with writing(self.file) as stream:
+            stream.write(json.dumps(said, ensure_ascii=False, indent=1).encode())
+        self._prune()
+        return self.file
+
+    @classmethod
+    def open(cls, file: str | Path) -> StoredMatrix:
+        """A matrix by the file that `sign` wrote.
+
+        Raises:
+            DataError: no such file, or parts of it are gone.
+        """
+        path = Path(file)
+        try:
+            said = json.loads(path.read_text(encoding="utf-8"))
+            rows = pq.read_table(path.with_name(f"rows-{said['hash'][:20]}.parquet"))
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(
+                f"opening matrix {path}",
+                expected="a file written by `jalon features build`",
+                got=type(error).__name__,
+                hint="Run `jalon features build TERRITORY`.",
+            ) from error
+        places = np.argsort(rows["_place_on_disk"].to_numpy())
+        found = cls(
+            path.parent,
+            Catalogue.from_json(json.dumps(said["catalogue"])),
+            rows.drop_columns(["_place_on_disk"]),
+            tuple(said["parts"]),
+            tuple(said["sizes"]),
+            places,
+            said["data_version"],
+            said["last_seen"],
+        )
+        gone = sum(not found._folder(part).path.is_dir() for part in found.parts)
+        if gone:
+            raise DataError(
+                f"opening matrix {path}",
+                expected=f"{len(found.parts)} parts",
+                got=f"{gone} missing",
+                hint="Run `jalon features build TERRITORY`.",
+            )
+        return found
+
+    def _folder(self, part: str) -> PartFolder:
+        return PartFolder(self.folder / "parts" / part)
+
+    def _peers_file(self) -> Path | None:
+        compared = comparisons_name(self.catalogue)
+        if compared is None:
+            return None
+        wanted = [column_name(f, self._state) for f in self.catalogue.features if f.among_peers]
+        return self.folder / f"peers-{digest(self._state, compared, wanted)}.parquet"
+
+    def _prune(self) -> None:
+        signed = sorted(self.folder.glob("matrix-*.json"), key=lambda f: f.stat().st_mtime_ns)
+        for old in signed[:-KEPT]:
+            old.unlink()
+        kept: set[str] = set()
+        names: set[str] = set()
+        for file in signed[-KEPT:]:
+            said = json.loads(file.read_text(encoding="utf-8"))
+            kept |= set(said["parts"])
+            names.add(said["hash"][:20])
+        for part in (self.folder / "parts").iterdir():
+            if part.name not in kept:
+                shutil.rmtree(part)
+        for file in [*self.folder.glob("rows-*.parquet"), *self.folder.glob("values-*.npy")]:
+            if file.stem.partition("-")[2] not in names:
+                file.unlink()

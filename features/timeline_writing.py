@@ -1,0 +1,88 @@
+"""Writing events to the Delta table: each with its bucket and when it was superseded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    WriterProperties,
+)
+
+from features.events import EVENTS, WITHDRAWN
+from features.superseded import superseded_column
+from features.timeline_files import SUPERSEDED
+
+__all__ = ["STORED", "how_to_write", "stored_rows", "withdrawn"]
+
+STORED = pa.schema(
+    [
+        pa.field("bucket", pa.int32(), nullable=False),
+        *EVENTS,
+        pa.field(SUPERSEDED, pa.timestamp("us")),
+    ]
+)
+
+
+def stored_rows(events: pa.Table, bucket: pa.Array[Any]) -> pa.Table:
+    """Sorted events as they are stored, in one piece: Delta writes pieces in any order.
+
+    When an event was superseded is told from these rows alone, which is right for a file that is
+    to hold them and no others.
+
+    Args:
+        events: Columns of the contract.
+        bucket: int32, of each row.
+    """
+    stored = events.add_column(0, STORED.field("bucket"), bucket)
+    stored = stored.append_column(STORED.field(SUPERSEDED), superseded_column(events))
+    return stored.combine_chunks()
+
+
+def how_to_write(table: DeltaTable, label: str) -> dict[str, Any]:
+    """Options of a commit: one file for each bucket, whatever its size.
+
+    Row groups are small enough to read one person, and what is mostly distinct has no dictionary.
+    A table of an earlier format is given the column superseded_at.
+
+    Args:
+        table: Where to.
+        label: Said in the table's history.
+    """
+    distinct = ColumnProperties(dictionary_enabled=False)
+    writer = WriterProperties(
+        compression="ZSTD",
+        compression_level=1,
+        max_row_group_size=65_536,
+        column_properties={"event_id": distinct, "reference": distinct},
+    )
+    old = SUPERSEDED not in [field.name for field in table.schema().fields]
+    return {
+        "target_file_size": 1 << 40,
+        "writer_properties": writer,
+        "commit_properties": CommitProperties(custom_metadata={"jalon": label}),
+        "schema_mode": "merge" if old else None,
+    }
+
+
+def withdrawn(events: pa.Table, withdrawals: list[tuple[int, int, int]]) -> pa.Table:
+    """Versions that say: this person no longer has this event.
+
+    They hold nothing but what follows from the event and the instant: the row they are made from
+    is the one that happened to come last.
+    """
+    rows, subjects, instants = zip(*withdrawals, strict=True)
+    of = events.take(pa.array(rows, pa.int64()))
+    columns = {field.name: pa.nulls(of.num_rows, field.type) for field in EVENTS}
+    columns |= {
+        "subject_id": pa.array(subjects, pa.int64()),
+        "time": pa.array(instants, pa.int64()).cast(pa.timestamp("us")),
+        "code": pa.array([WITHDRAWN] * of.num_rows, pa.string()),
+        "recorded_at": pa.array(instants, pa.int64()).cast(pa.timestamp("us")),
+        "source": of["source"],
+        "event_id": of["event_id"],
+    }
+    return pa.table(columns, schema=EVENTS)
