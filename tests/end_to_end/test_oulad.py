@@ -32,7 +32,8 @@ def oulad(oulad_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     home = folder / "work"
     options = ("oulad", "--home", str(home), "--data", str(folder))
     printed: dict[str, Any] = {
-        command: jalon_json(command, *options) for command in ("ingest", "features", "train")
+        command: jalon_json(*command.split(), *options)
+        for command in ("ingest", "features build", "train")
     }
     return Ran(home, printed | {"data": str(folder)})
 
