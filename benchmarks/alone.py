@@ -146,7 +146,7 @@ def _demo(folder: Path, home: str, checked: str) -> dict[str, Any]:
 
 
 def _warm(catalogue: Catalogue) -> None:
-    from benchmarks.one_person import events_of_one
+    from benchmarks.one_row import events_of_one
 
     one = pa.table({"subject_id": [1], "prediction_time": [pd.Timestamp("2025-12-01")]})
     compute_matrix(events_of_one(catalogue), one, catalogue)

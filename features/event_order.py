@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from features.buffers import numbers_of
 from features.versions import halves
 
 __all__ = ["in_order", "longs", "sorted_events"]
@@ -98,5 +99,4 @@ def _order(keys: list[Longs]) -> npt.NDArray[np.intp]:
 
 def longs(column: pa.ChunkedArray) -> Longs:
     """A column of integers without nulls as int64, copied only where it must be."""
-    whole = column.chunk(0).to_numpy() if column.num_chunks == 1 else column.to_numpy()
-    return np.ascontiguousarray(whole, np.int64)
+    return numbers_of(column if column.type.bit_width == 64 else column.cast(pa.int64()), np.int64)

@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.arrays import ALWAYS, Events, Floats, Int32s, Int64s
+from features.buffers import numbers_of
 from features.errors import DataError
 from features.event_sets import Kinds
 from features.events import EVENTS
@@ -187,18 +187,15 @@ def _columns(table: pa.Table, wanted: Sequence[str]) -> dict[str, pa.ChunkedArra
 
 
 def _longs(column: pa.ChunkedArray) -> Int64s:
-    return np.ascontiguousarray(column.to_numpy(), np.int64)
+    return numbers_of(column, np.int64)
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:
-    return np.ascontiguousarray(column.to_numpy(), np.float32)
+    return numbers_of(column, np.float32, np.nan)
 
 
 def _instants(column: pa.ChunkedArray, missing: int) -> Int64s:
-    longs = column.cast(pa.int64())
-    if longs.null_count:
-        longs = cast(Any, pc.fill_null(longs, pa.scalar(missing, pa.int64())))
-    return _longs(longs)
+    return numbers_of(column.cast(pa.timestamp("us")), np.int64, missing)
 
 
 def _encoded(column: pa.ChunkedArray) -> tuple[list[str], Int32s]:
@@ -208,12 +205,8 @@ def _encoded(column: pa.ChunkedArray) -> tuple[list[str], Int32s]:
     chunks = column.unify_dictionaries().chunks
     if not chunks:
         return [], np.zeros(0, np.int32)
-    numbers = []
-    for chunk in chunks:
-        indices = cast(Any, chunk).indices
-        numbers.append(
-            np.asarray(pc.fill_null(indices, -1) if indices.null_count else indices, np.int32)
-        )
+    indices = [cast(Any, chunk).indices.cast(pa.int32()) for chunk in chunks]
+    numbers = [numbers_of(chunk, np.int32, -1) for chunk in indices]
     whole = numbers[0] if len(numbers) == 1 else np.concatenate(numbers)
     return cast(Any, chunks[0]).dictionary.to_pylist(), whole
 
@@ -270,19 +263,21 @@ def _kinds(kinds: Kinds, code: Int32s, source: Int32s, value: Floats) -> Int32s:
 
 def _receivers(columns: Mapping[str, pa.ChunkedArray], names: Sequence[str]) -> Int32s:
     """Number of the service that an event's text_value names, -1 for none or another text."""
-    texts = columns["text_value"]
-    if pa.types.is_dictionary(texts.type):
-        texts = texts.cast(cast(Any, texts.type).value_type)
-    found = pc.index_in(texts, value_set=pa.array(names, texts.type))
-    return np.asarray(found.fill_null(-1), np.int32)
+    texts, number = _encoded(columns["text_value"])
+    places = {name: place for place, name in enumerate(names)}
+    return _renumbered(number, [places.get(text, -1) for text in texts])
 
 
 def _superseded(table: pa.Table) -> Int64s:
-    if _SUPERSEDED in table.column_names:
-        return _instants(table.column(_SUPERSEDED), ALWAYS)
-    from features.timelines import superseded_at
+    from features.superseded import NEVER as NEVER_REPLACED
+    from features.superseded import superseded_at
 
-    return np.asarray(superseded_at(table), "datetime64[us]").view(np.int64)
+    if _SUPERSEDED in table.column_names:
+        found = _instants(table.column(_SUPERSEDED), ALWAYS)
+    else:
+        found = np.asarray(superseded_at(table), "datetime64[us]").view(np.int64)
+    # What nothing replaced must be told apart at a glance: it never has to be looked at again.
+    return np.where(found >= NEVER_REPLACED.view(np.int64), ALWAYS, found)
 
 
 def _exact(value: Floats) -> bool:
