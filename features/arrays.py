@@ -34,7 +34,10 @@ ALWAYS = int(np.iinfo(np.int64).max)
 NO_DAY = int(np.iinfo(np.int32).min)
 """A calendar day that does not exist."""
 BY_REFERENCE, BY_PERSON, BY_OTHER, BY_RECEIVER = 0, 1, 2, 3
-"""Who answers an event: one of its reference, anyone, another service, the receiving service."""
+"""Who answers an event: one of its reference, anyone, another service, the receiving service.
+
+Never renumber: kernels compiled earlier and kept on disk hold them, and the two constants above.
+"""
 
 
 class Events(NamedTuple):

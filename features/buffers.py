@@ -42,7 +42,8 @@ def numbers_of(
         if chunk.null_count and valid is not None:
             bits = np.unpackbits(np.frombuffer(cast(Any, valid), np.uint8), bitorder="little")
             numbers = np.where(bits[rows].astype(bool), numbers, np.asarray(missing, kind))
-        found.append(numbers)
+        # Kernels are compiled apart for arrays that may not be written.
+        found.append(numbers if numbers.flags.writeable else numbers.copy())
     if not found:
         return np.full(len(column), missing, kind)
     return found[0] if len(found) == 1 else np.concatenate(found)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
 from features.errors import ConfigurationError, DataError
 from features.measures import MEASURES, PEER_OPS
+from features.windows import PERIODS
 
 __all__ = ["TEXTS", "Catalogue", "Feature", "nearest"]
 
@@ -134,6 +136,24 @@ Catalogue.to_json; got list. Hint: Use the file saved with the model or the matr
     timezone: str = "Europe/Paris"
     service_of: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse definitions that would compute something else than they say.
+
+        Raises:
+            ConfigurationError: every fault at once.
+        """
+        names = Counter(feature.name for feature in self.features)
+        faults = [f"'{name}' is defined {n} times" for name, n in names.items() if n > 1]
+        for feature in self.features:
+            faults += [f"'{feature.name}': {fault}" for fault in _faults(feature)]
+        if faults:
+            raise ConfigurationError(
+                f"making a catalogue: {'; '.join(faults[:20])}",
+                expected="features of different names, each with what its measure needs",
+                got=f"{len(faults)} fault(s)",
+                hint="Correct them; build_catalogue makes features from groups.",
+            )
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the features, in order."""
@@ -217,7 +237,7 @@ Catalogue.to_json; got list. Hint: Use the file saved with the model or the matr
                 content["service_of"],
             )
             same = content["hash"] == found.hash
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, ConfigurationError) as error:
             raise DataError(
                 "reading a catalogue",
                 expected="JSON written by Catalogue.to_json",
@@ -248,6 +268,35 @@ def _feature(item: Mapping[str, Any]) -> Feature:
     if feature.measure not in MEASURES:
         raise KeyError(feature.measure)
     return feature
+
+
+def _faults(feature: Feature) -> Iterator[str]:
+    """What is wrong with one feature."""
+    measure = MEASURES.get(feature.measure)
+    if measure is None:
+        yield f"no measure '{feature.measure}'. {nearest(feature.measure, MEASURES)}"
+        return
+    days, period = feature.window_days, feature.period
+    if days is not None and days < 1:
+        yield f"a window of {days} days"
+    if period is not None and (days is not None or not _is_period(period)):
+        yield f"window '{period}' is no period, or stands beside days"
+    if measure.windows == "days" and days is None:
+        yield f"'{feature.measure}' needs days"
+    windowed = days is not None or period is not None
+    if measure.windows == "all" and measure.op not in PEER_OPS and windowed:
+        yield f"'{feature.measure}' looks at all of it"
+    if period == "since" and not feature.anchor:
+        yield "window 'since' needs 'anchor'"
+    for need in measure.needs:
+        if need != "planned" and not getattr(feature, need):
+            yield f"'{feature.measure}' needs '{need}'"
+    if feature.answered_by_service != "any" and feature.match != "person":
+        yield "answered_by_service goes by person"
+
+
+def _is_period(period: str) -> bool:
+    return period == "since" or period.removeprefix("last_") in PERIODS
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

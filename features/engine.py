@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -98,7 +97,6 @@ class Engine:
         self.where: Zone = zone(catalogue.timezone)
         self.columns = columns_for(self.layout)
         self.groups = len(self.layout.groups) if last_seen else 0
-        self._plans = lru_cache(maxsize=8)(self._made)
 
     def prepare(self, events: pa.Table, subjects: Int64s) -> Prepared:
         """Events as sorted arrays.
@@ -115,7 +113,11 @@ class Engine:
 
     def plans(self, prepared: Prepared) -> Plans:
         """The plans that the kernels follow for these events."""
-        return self._plans(prepared.services, len(prepared.service_names), prepared.exact)
+        key = (prepared.services, len(prepared.service_names), prepared.exact)
+        kept = self.layout.kept
+        if ("plans", self.last_seen, *key) not in kept:
+            kept["plans", self.last_seen, *key] = self._made(*key)
+        return kept["plans", self.last_seen, *key]  # type: ignore[return-value]
 
     def rows(self, subject: Int64s, instant: Int64s, subjects: Int64s) -> Rows:
         """Cohort rows as arrays.

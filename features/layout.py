@@ -61,6 +61,7 @@ class Layout:
         sets: Sets of the general columns.
         arrays: The fields of a :class:`features.arrays.Plan` that no source changes.
         groups: The set of all events of each group, in the order of the groups.
+        kept: Plans made before, by what they were made for.
     """
 
     catalogue: Catalogue
@@ -72,7 +73,12 @@ class Layout:
     sets: Mapping[EventSet, int]
     arrays: Mapping[str, np.ndarray]
     groups: tuple[EventSet, ...]
-    _plans: dict[object, object] = field(default_factory=dict, repr=False)
+    kept: dict[object, object] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def adds(self) -> bool:
+        """Whether any sliding column adds values up."""
+        return len(self.inexact) > len(self.general)
 
     @cached_property
     def all_sets(self) -> tuple[EventSet, ...]:
@@ -114,9 +120,9 @@ class Layout:
     def kinds(self, services: Sequence[str]) -> Kinds:
         """The kinds of events, for sources of these services."""
         key = ("kinds", tuple(services))
-        if key not in self._plans:
-            self._plans[key] = Kinds.of(self.all_sets, services)
-        return self._plans[key]  # type: ignore[return-value]
+        if key not in self.kept:
+            self.kept[key] = Kinds.of(self.all_sets, services)
+        return self.kept[key]  # type: ignore[return-value]
 
     def plan(self, services: Sequence[str], numbered: int, *, exact: bool) -> Plan:
         """The plan of the columns computed row by row.
@@ -127,7 +133,7 @@ class Layout:
             exact: Whether sums of values add up exactly, so that only `general` is computed.
         """
         key = ("plan", tuple(services), numbered, exact)
-        if key not in self._plans:
+        if key not in self.kept:
             kinds = self.kinds(services)
             number = {code: place for place, code in enumerate(kinds.codes)}
             held: dict[int, list[int]] = {}
@@ -141,14 +147,14 @@ class Layout:
             for kind, places in held.items():
                 begin[kind + 1] = len(places)
             flat = [place for kind in sorted(held) for place in held[kind]]
-            self._plans[key] = Plan(
+            self.kept[key] = Plan(
                 np.cumsum(begin, dtype=np.int32),
                 np.array(flat, np.int32),
                 services=numbered,
                 codes=len(kinds.codes),
                 **self.arrays,
             )
-        return self._plans[key]  # type: ignore[return-value]
+        return self.kept[key]  # type: ignore[return-value]
 
     def _used(self, columns: Int32s) -> set[int]:
         """The sets that some columns look at."""

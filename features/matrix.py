@@ -29,7 +29,7 @@ __all__ = ["Matrix", "compute_matrix"]
 Progress = Callable[[str, float], None]
 
 CHUNK = 2_000_000
-"""Events in memory at once, unless one person has more."""
+"""Events of a part, unless one person has more; each core works on one part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +129,8 @@ def compute_matrix(
     time of day across clock changes. A person without events, or before the first one, has counts
     0 and everything else missing.
 
-    Timelines are read in parts, so that memory is that of the result and of two million events.
+    Timelines are read in parts, so that memory is that of the result and, for each core, of two
+    million events.
 
     Args:
         timelines: The territory's timelines, or a table of events with all their versions.

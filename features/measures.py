@@ -298,7 +298,7 @@ MEASURES: dict[str, Measure] = {
         "count",
         windows="all",
         needs=("codes", "peers"),
-        missing="no peer group",
+        missing="no peer group, or fewer than `least` people in it",
     ),
     "group_mean": Measure(
         Op.GROUP_MEAN,

@@ -64,6 +64,8 @@ class PartFolder:
         found = {}
         for listed in sorted(self.path.glob("block-*.json")):
             file = listed.with_suffix(".parquet")
+            if not file.is_file():  # a removal that was cut short
+                continue
             names = json.loads(listed.read_text(encoding="utf-8"))
             found.update(dict.fromkeys(names, file))
         return found

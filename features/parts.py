@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -59,7 +60,12 @@ class Part:
 
 
 def parts_of(
-    timelines: Timelines | pa.Table, subject: Int64s, instant: Int64s, *, events: int
+    timelines: Timelines | pa.Table,
+    subject: Int64s,
+    instant: Int64s,
+    *,
+    events: int,
+    rows: int | None = None,
 ) -> list[Part]:
     """Everyone of a cohort, each in exactly one part.
 
@@ -68,6 +74,8 @@ def parts_of(
         subject: int64 [rows], any order.
         instant: int64 [rows] microseconds UTC.
         events: How many events a part should have at most.
+        rows: How many rows a part should have at most; by default any number. One person is never
+            divided, whatever the limits.
     """
     places = np.arange(len(subject), dtype=np.int64)
     same = subject[1:] == subject[:-1]
@@ -75,19 +83,33 @@ def parts_of(
         places = np.lexsort((instant, subject)).astype(np.int64)
         subject, instant = subject[places], instant[places]
     people = np.unique(subject)
-    if isinstance(timelines, pa.Table):
-        return [Part(0, people, places, subject, instant)]
-    chunks = timelines.chunks(people, rows=events)
-    cuts = np.searchsorted(people, [chunk.first for chunk in chunks[1:]]).tolist()
-    found = []
-    for number, (first, last) in enumerate(zip([0, *cuts], [*cuts, len(people)], strict=True)):
-        mine = people[first:last]
-        low = int(np.searchsorted(subject, mine[0])) if len(mine) else 0
-        high = int(np.searchsorted(subject, mine[-1], side="right")) if len(mine) else 0
-        rows = slice(low, high)
-        chunk = chunks[number] if chunks else None
-        found.append(Part(number, mine, places[rows], subject[rows], instant[rows], chunk))
+    chunks: list[Chunk | None] = [None]
+    if not isinstance(timelines, pa.Table):
+        chunks = [*timelines.chunks(people, rows=events)] or [None]
+    firsts = [chunk.first for chunk in chunks[1:] if chunk is not None]
+    cuts = [0, *np.searchsorted(people, firsts).tolist(), len(people)]
+    begins = np.append(np.searchsorted(subject, people), len(subject))
+    found: list[Part] = []
+    for chunk, first, last in zip(chunks, cuts[:-1], cuts[1:], strict=True):
+        for low, high in _ranges(begins, first, last, rows):
+            mine, own = people[low:high], slice(int(begins[low]), int(begins[high]))
+            held = chunk
+            if chunk is not None and high - low < last - first:
+                held = replace(chunk, first=int(mine[0]), last=int(mine[-1]))
+            part = Part(len(found), mine, places[own], subject[own], instant[own], held)
+            found.append(part)
     return found
+
+
+def _ranges(begins: Int64s, first: int, last: int, rows: int | None) -> list[tuple[int, int]]:
+    """People from `first` to `last` in ranges of at most about so many rows."""
+    many = int(begins[last] - begins[first])
+    if rows is None or many <= rows:
+        return [(first, last)]
+    wanted = begins[first] + np.arange(rows, many, rows)
+    inner = np.searchsorted(begins[first:last], wanted, side="left") + first
+    cuts = [first, *np.unique(inner[(inner > first) & (inner < last)]).tolist(), last]
+    return list(pairwise(cuts))
 
 
 def in_parts(

@@ -110,7 +110,7 @@ def _column(
     op = MEASURES[feature.measure].op
     if op == Op.GROUP_SIZE or feature.of is None:
         people = np.append(groups.people, 0).astype(np.float32)
-        return np.where(group >= 0, people[group], np.float32(np.nan))
+        return np.where(people[group] > 0, people[group], np.float32(np.nan))
     compared = groups.of[feature.of]
     if op == Op.GROUP_MEAN:
         return compared.means(group, feature.least)
@@ -157,18 +157,24 @@ def _made(
     instant = instant.reshape(-1)
     by = {}
     for (one, places), known in zip(comparisons(catalogue).items(), keys, strict=True):
+        few = min(catalogue.features[place].least for place in places)
         rows = once[known.number[once] >= 0]
-        names = sorted({known.names[n] for n in np.unique(known.number[rows]).tolist()})
+        # A key that never had enough people is not kept at all: it might tell of one of them.
+        code = known.number[rows].astype(np.int64) * max(len(times), 1) + instant[rows]
+        present, group, people = np.unique(code, return_inverse=True, return_counts=True)
+        large = np.unique(present[people >= few] // max(len(times), 1))
+        rows = rows[np.isin(known.number[rows], large)]
+        names = sorted({known.names[n] for n in large.tolist()})
         own = {name: place for place, name in enumerate(names)}
         sorted_key = np.array([own.get(name, -1) for name in known.names], np.int64)
         code = sorted_key[known.number[rows]] * max(len(times), 1) + instant[rows]
-        present, group = np.unique(code, return_inverse=True)
+        present, group, people = np.unique(code, return_inverse=True, return_counts=True)
         group = group.reshape(-1)
         by[one.text] = Groups(
             tuple(names),
             (present // max(len(times), 1)).astype(np.int32),
             times[present % max(len(times), 1)] if len(present) else np.zeros(0, np.int64),
-            np.bincount(group, minlength=len(present)).astype(np.int32),
+            np.where(people < few, 0, people).astype(np.int32),
             {
                 name: Compared.of(group, values[rows, catalogue.places[name]], len(present), least)
                 for name, least in _least(catalogue, places).items()

@@ -144,7 +144,8 @@ def prepare(
         receiver=sorted_(_receivers(columns, names)) if "receiver" in needs else source[:0],
         reference=reference,
     )
-    return Prepared(events, subjects, services, names, most, _exact(value), texts)
+    exact = not layout.adds or _exact(value, begin, end)
+    return Prepared(events, subjects, services, names, most, exact, texts)
 
 
 def _columns(table: pa.Table, wanted: Sequence[str]) -> dict[str, pa.ChunkedArray]:
@@ -252,12 +253,19 @@ def _numbered(subject: Int64s, subjects: Int64s) -> Int32s:
 
 def _kinds(kinds: Kinds, code: Int32s, source: Int32s, value: Floats) -> Int32s:
     kind = code if not len(source) else code * np.int32(len(kinds.services)) + source
-    if kinds.bands == 1:
+    if kinds.bands == 1 or not len(code):
         return kind
     band = np.zeros(len(code), np.int32)
-    for name, cuts in kinds.bounds.items():
-        of_code = np.flatnonzero((code == kinds.codes.index(name)) & ~np.isnan(value))
-        band[of_code] = 1 + np.searchsorted(cuts, value[of_code], side="right")
+    by_code = np.argsort(code, kind="stable")
+    place = {name: at for at, name in enumerate(kinds.codes)}
+    ranged = {place[name]: cuts for name, cuts in kinds.bounds.items()}
+    present, first = np.unique(code[by_code], return_index=True)
+    last = np.append(first[1:], len(code))
+    for one, low, high in zip(present.tolist(), first.tolist(), last.tolist(), strict=True):
+        if one in ranged:
+            own = by_code[low:high]
+            own = own[~np.isnan(value[own])]
+            band[own] = 1 + np.searchsorted(ranged[one], value[own], side="right")
     return kind * np.int32(kinds.bands) + band
 
 
@@ -280,23 +288,27 @@ def _superseded(table: pa.Table) -> Int64s:
     return np.where(found >= NEVER_REPLACED.view(np.int64), ALWAYS, found)
 
 
-def _exact(value: Floats) -> bool:
-    """Whether sums of these values in 64 bits are exact, so that their order cannot matter.
+def _exact(value: Floats, begin: Int64s, end: Int64s) -> bool:
+    """Whether each person's sums in 64 bits are exact, so that their order cannot matter.
 
-    Each value is a whole multiple of some power of two, and no sum of them reaches 2**53 of the
-    smallest such power.
+    Each value is a whole multiple of some power of two, and no sum of a person's values reaches
+    2**53 of the person's smallest such power.
     """
-    known = value[~np.isnan(value) & (value != 0)]
-    if not len(known):
+    held = end > begin
+    if not held.any():
         return True
+    known = np.where(np.isnan(value), np.float32(0), value)
     if not np.isfinite(known).all():
         return False
     bits = known.view(np.int32)
     exponent = np.maximum((bits >> 23) & 0xFF, 1)
     mantissa = (bits & 0x7FFFFF) | np.where((bits >> 23) & 0xFF, 0x800000, 0)
-    lowest = mantissa & -mantissa
-    trailing = np.log2(lowest.astype(np.float64)).astype(np.int32)
-    unit = int((exponent + trailing).min())
-    total = float(np.abs(known.astype(np.float64)).sum())
+    trailing = np.log2(np.maximum(mantissa & -mantissa, 1).astype(np.float64)).astype(np.int32)
+    unit = np.where(known == 0, 1_000, exponent + trailing)
+    # People's events follow one another; of each two borders the stretch between is skipped.
+    borders = np.stack([begin[held], end[held]], axis=1).reshape(-1)
+    inner = borders[:-1] if borders[-1] == len(value) else borders
+    least = np.minimum.reduceat(unit, inner)[::2]
+    total = np.add.reduceat(np.abs(known.astype(np.float64)), inner)[::2]
     # A value is mantissa * 2 ** (exponent - 150).
-    return total < 2.0 ** (53 + unit - 150)
+    return bool((total < 2.0 ** (53 + np.minimum(least, 400) - 150.0)).all())

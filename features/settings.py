@@ -264,8 +264,8 @@ class CodeEntry(Section):
 class ValueRange(Section):
     """Numeric values from `min`, included, to `max`, excluded; at least one of the two."""
 
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(default=None, allow_inf_nan=False)
+    max: float | None = Field(default=None, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _some(self) -> ValueRange:

@@ -210,6 +210,7 @@ def slide(
     empty, daily, columns, windows = plan.empty, plan.daily, plan.columns, len(plan.window)
     groups = len(empty) - columns
     plain = not daily[:columns].any()
+    zero = np.float32(0.0)  # so that no -0.0 leaves, whichever columns stand beside it
     row = empty.copy()
     part = np.zeros(len(empty), np.int32)
     whole = np.zeros(len(empty), np.int32)
@@ -257,7 +258,7 @@ def slide(
             r = rows.order[place] - base
             if plain:
                 for c in range(columns):
-                    out[r, c] = row[c]
+                    out[r, c] = row[c] + zero
             else:
                 today = np.float32(rows.day[instant])
                 for c in range(columns):

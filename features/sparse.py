@@ -36,6 +36,7 @@ Progress = Callable[[str, float], None]
 ROOM = 1 << 20
 """Values of a block, unless the rows of one person need more."""
 EVENTS_AT_ONCE = 500_000
+ROWS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +144,7 @@ def build_sparse(
         old.unlink()
     asked, subject, instant = read_cohort(cohort)
     engine = Engine(catalogue, last_seen=False)
-    parts = parts_of(timelines, subject, instant, events=EVENTS_AT_ONCE)
+    parts = parts_of(timelines, subject, instant, events=EVENTS_AT_ONCE, rows=ROWS_AT_ONCE)
 
     def work(part: Part, threads: int) -> int:
         prepared = engine.prepare(part.events(timelines, engine.columns), part.people)

@@ -18,7 +18,10 @@ __all__ = ["Step", "sliding_plan"]
 
 
 class Step(IntEnum):
-    """Ways in which an event changes one column of the state."""
+    """Ways in which an event changes one column of the state.
+
+    Append only: kernels compiled earlier and kept on disk hold the numbers.
+    """
 
     COUNT = 0
     ANY = 1

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from filelock import FileLock
 
 from features.arrays import Floats, Int32s
 from features.blocks import Block
+from features.catalogue import FORMAT as RULES
 from features.catalogue import Catalogue
 from features.cohort_rows import read_cohort
 from features.engine import Engine, cores
@@ -33,6 +35,8 @@ Progress = Callable[[str, float], None]
 FORMAT = 1
 """Raised when a kernel changes what a value is, so that stored columns are computed again."""
 EVENTS_AT_ONCE = 1_000_000
+ROWS_AT_ONCE = 200_000
+"""Rows of a part, unless one person has more."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ def build_store(
     A part is named by the data it was read from and by its rows; a column by its definition. What
     has the name is right, so that an interrupted build goes on where it stopped, an added feature
     computes only itself, and new data in one bucket of the timelines touches that bucket alone.
-    Columns that compare people depend on everyone: they are made again when any part changed.
+    Columns that compare people depend on everyone: they are made again when any part changed. One
+    build at a time works in a store; another waits.
 
     Args:
         folder: Where the store lies; made when it is not there.
@@ -82,12 +87,28 @@ def build_store(
     Raises:
         DataError: cohort columns missing, of the wrong type, or null.
     """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with FileLock(Path(folder) / ".lock"):
+        return _built(
+            Path(folder), timelines, cohort, catalogue, last_seen, events_at_once, progress
+        )
+
+
+def _built(
+    folder: Path,
+    timelines: Timelines,
+    cohort: pa.Table | pd.DataFrame,
+    catalogue: Catalogue,
+    last_seen: bool,
+    events_at_once: int,
+    progress: Progress | None,
+) -> Built:
     tell = progress or _silent
     tell("reading the cohort", 0.0)
     asked, subject, instant = read_cohort(cohort)
-    parts = parts_of(timelines, subject, instant, events=events_at_once)
+    parts = parts_of(timelines, subject, instant, events=events_at_once, rows=ROWS_AT_ONCE)
     names = [_part_name(part, timelines, catalogue) for part in parts]
-    work = _Work(Path(folder), timelines, catalogue, names, last_seen)
+    work = _Work(folder, timelines, catalogue, names, last_seen)
     done: list[int] = []
     for columns in in_parts(parts, work.part, cores()):
         done.append(columns)
@@ -95,7 +116,7 @@ def build_store(
     places = np.concatenate([part.places for part in parts])
     sizes = tuple(len(part.places) for part in parts)
     matrix = StoredMatrix(
-        Path(folder), catalogue, asked, tuple(names), sizes, places, timelines.version, last_seen
+        folder, catalogue, asked, tuple(names), sizes, places, timelines.version, last_seen
     )
     tell("comparing peers", 0.9)
     matrix.compare_peers()
@@ -157,7 +178,8 @@ def _part_name(part: Part, timelines: Timelines, catalogue: Catalogue) -> str:
         chunk = part.chunk
         data = [timelines.fingerprint(chunk.bucket), chunk.first, chunk.last]
     rows = sha256(part.subject.tobytes() + part.instant.tobytes()).hexdigest()
-    return digest(FORMAT, data, rows, catalogue.timezone, sorted(catalogue.service_of.items()))
+    services = sorted(catalogue.service_of.items())
+    return digest(FORMAT, RULES, data, rows, catalogue.timezone, services)
 
 
 def _silent(step: str, share: float) -> None:

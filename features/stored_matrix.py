@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.blocks import Block, writing
-from features.catalogue import Catalogue
+from features.catalogue import Catalogue, Feature
 from features.errors import DataError
 from features.layout import groups_of
 from features.matrix import Matrix
@@ -87,16 +87,16 @@ class StoredMatrix:
         return sum(self.sizes)
 
     @property
-    def _state(self) -> str:
-        return digest(self.parts)
-
-    @property
     def _names(self) -> list[str]:
         """Each column's name on disk, in the order of the catalogue."""
-        return [
-            column_name(feature, self._state if feature.among_peers else "")
-            for feature in self.catalogue.features
-        ]
+        return [self._name(feature) for feature in self.catalogue.features]
+
+    def _name(self, feature: Feature) -> str:
+        """A column that compares people hangs on every part and on what it compares."""
+        if not feature.among_peers:
+            return column_name(feature)
+        of = None if feature.of is None else column_name(self.catalogue.feature(feature.of))
+        return column_name(feature, digest(self.parts, of))
 
     def blocks(self) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
         """The values part by part, in the order on disk, in memory that is used again.
@@ -175,7 +175,7 @@ class StoredMatrix:
         if compared is None or peers_file is None:
             return
         wanted = [f for f in self.catalogue.features if f.among_peers]
-        names = [column_name(feature, self._state) for feature in wanted]
+        names = [self._name(feature) for feature in wanted]
         there = [set(self._folder(part).columns()) for part in self.parts]
         if peers_file.is_file() and all(set(names) <= found for found in there):
             return
@@ -215,6 +215,7 @@ class StoredMatrix:
         with writing(cohort) as stream:
             table = self.cohort.append_column("_place_on_disk", pa.array(np.argsort(self.places)))
             pq.write_table(table, stream, compression="zstd")
+        peers = self._peers_file()
         said = {
             "hash": self.hash,
             "catalogue": json.loads(self.catalogue.to_json()),
@@ -222,6 +223,7 @@ class StoredMatrix:
             "sizes": self.sizes,
             "data_version": self.data_version,
             "last_seen": self.last_seen,
+            "peers": peers and peers.name,
         }
         with writing(self.file) as stream:
             stream.write(json.dumps(said, ensure_ascii=False, indent=1).encode())
@@ -274,8 +276,8 @@ class StoredMatrix:
         compared = comparisons_name(self.catalogue)
         if compared is None:
             return None
-        wanted = [column_name(f, self._state) for f in self.catalogue.features if f.among_peers]
-        return self.folder / f"peers-{digest(self._state, compared, wanted)}.parquet"
+        wanted = [self._name(f) for f in self.catalogue.features if f.among_peers]
+        return self.folder / f"peers-{digest(compared, wanted)}.parquet"
 
     def _prune(self) -> None:
         signed = sorted(self.folder.glob("matrix-*.json"), key=lambda f: f.stat().st_mtime_ns)
@@ -283,13 +285,22 @@ class StoredMatrix:
             old.unlink()
         kept: set[str] = set()
         names: set[str] = set()
+        groups: set[str | None] = set()
         for file in signed[-KEPT:]:
             said = json.loads(file.read_text(encoding="utf-8"))
             kept |= set(said["parts"])
             names.add(said["hash"][:20])
+            groups.add(said["peers"])
         for part in (self.folder / "parts").iterdir():
             if part.name not in kept:
-                shutil.rmtree(part)
-        for file in [*self.folder.glob("rows-*.parquet"), *self.folder.glob("values-*.npy")]:
+                # Moved away first: what is left of a removal cut short is no part.
+                gone = part.with_name(f".{part.name.lstrip('.')}")
+                part.replace(gone)
+                shutil.rmtree(gone)
+        own = [*self.folder.glob("rows-*.parquet"), *self.folder.glob("values-*.npy")]
+        for file in own:
             if file.stem.partition("-")[2] not in names:
+                file.unlink()
+        for file in self.folder.glob("peers-*.parquet"):
+            if file.name not in groups:
                 file.unlink()

@@ -14,10 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-__all__ = ["SUPERSEDED", "DataFile", "DataFiles", "Footers"]
+__all__ = ["IN_FILE", "DataFile", "DataFiles", "Footers"]
 
-SUPERSEDED = "superseded_at"
-"""Stored column: when this version was replaced by one *of its own file*; null = by none there."""
+IN_FILE = "superseded_in_file"
+"""Stored column: when this version was replaced by one *of its own file*; null = by none there.
+
+Its name differs from the `superseded_at` that :class:`features.timelines.Timelines` answers with:
+whoever reads the files themselves must not take the one for the other.
+"""
 
 _KEPT = 8_192
 """Row groups whose footers stay in memory, about 10 kB each."""
@@ -37,7 +41,7 @@ class DataFile:
         first: int64 [row groups], the least subject_id of each.
         last: int64 [row groups], the greatest.
         rows: int64 [row groups], how many rows each has.
-        dated: It has the column superseded_at.
+        dated: It has the column `IN_FILE`.
         ordered: No row group begins before the end of the one before it.
     """
 
@@ -70,7 +74,7 @@ class DataFile:
             begins,
             ends,
             np.array(rows, np.int64),
-            SUPERSEDED in names,
+            IN_FILE in names,
             bool((begins[1:] >= ends[:-1]).all()),
         )
 

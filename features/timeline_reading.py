@@ -17,7 +17,7 @@ from features.errors import ConfigurationError
 from features.event_order import in_order, longs, sorted_events
 from features.events import EVENTS, WITHDRAWN
 from features.superseded import NEVER, superseded_at
-from features.timeline_files import SUPERSEDED, DataFile
+from features.timeline_files import IN_FILE, DataFile
 from features.versions import within
 
 __all__ = ["Asked", "Span", "read_columns", "read_span"]
@@ -26,6 +26,9 @@ _SORT = ("subject_id", "time", "recorded_at")
 _TEXTS = tuple(field.name for field in EVENTS if pa.types.is_string(field.type))
 
 Longs = npt.NDArray[np.int64]
+
+SUPERSEDED = "superseded_at"
+"""Column of an answer: when each version was replaced, over all files."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,8 @@ source, source_code, reference, event_id; got 2 other(s). Hint: Correct the name
 
     def field(self, name: str) -> pa.Field:
         """A stored column as it is wanted."""
-        if name == SUPERSEDED:
-            return pa.field(SUPERSEDED, pa.timestamp("us"))
+        if name == IN_FILE:
+            return pa.field(IN_FILE, pa.timestamp("us"))
         field = EVENTS.field(name)
         if name in self.dictionaries:
             return field.with_type(pa.dictionary(pa.int32(), pa.string()))
@@ -167,19 +170,19 @@ def read_span(files: Sequence[DataFile], span: Span, asked: Asked, *, threads: b
     with_ids = list(dict.fromkeys([*names, "event_id"]))
     alone = len(files) == 1 and files[0].ordered
     stored = dated and alone and files[0].dated
-    wanted = [*names, SUPERSEDED] if stored else with_ids if dated or not alone else names
+    wanted = [*names, IN_FILE] if stored else with_ids if dated or not alone else names
     events = read_columns(files, span, wanted, asked, threads=threads)
     if not (alone and in_order(events)):
         if "event_id" not in events.column_names:
-            wanted = [*with_ids, SUPERSEDED] if stored else with_ids
+            wanted = [*with_ids, IN_FILE] if stored else with_ids
             events = read_columns(files, span, wanted, asked, threads=threads)
         events = sorted_events(events)
     if not dated:
         return events.select(list(asked.columns))
     if stored:
         never = pa.scalar(NEVER.astype(object), pa.timestamp("us"))
-        replaced = cast(pa.ChunkedArray, pc.fill_null(events[SUPERSEDED], never))
-        events = events.drop_columns([SUPERSEDED])
+        replaced = cast(pa.ChunkedArray, pc.fill_null(events[IN_FILE], never))
+        events = events.drop_columns([IN_FILE])
     else:
         replaced = pa.chunked_array([pa.array(superseded_at(events), pa.timestamp("us"))])
     answer = events.select(list(asked.columns))

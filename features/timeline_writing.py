@@ -14,7 +14,7 @@ from deltalake import (
 
 from features.events import EVENTS, WITHDRAWN
 from features.superseded import superseded_column
-from features.timeline_files import SUPERSEDED
+from features.timeline_files import IN_FILE
 
 __all__ = ["STORED", "how_to_write", "stored_rows", "withdrawn"]
 
@@ -22,7 +22,7 @@ STORED = pa.schema(
     [
         pa.field("bucket", pa.int32(), nullable=False),
         *EVENTS,
-        pa.field(SUPERSEDED, pa.timestamp("us")),
+        pa.field(IN_FILE, pa.timestamp("us")),
     ]
 )
 
@@ -38,7 +38,7 @@ def stored_rows(events: pa.Table, bucket: pa.Array[Any]) -> pa.Table:
         bucket: int32, of each row.
     """
     stored = events.add_column(0, STORED.field("bucket"), bucket)
-    stored = stored.append_column(STORED.field(SUPERSEDED), superseded_column(events))
+    stored = stored.append_column(STORED.field(IN_FILE), superseded_column(events))
     return stored.combine_chunks()
 
 
@@ -46,7 +46,7 @@ def how_to_write(table: DeltaTable, label: str) -> dict[str, Any]:
     """Options of a commit: one file for each bucket, whatever its size.
 
     Row groups are small enough to read one person, and what is mostly distinct has no dictionary.
-    A table of an earlier format is given the column superseded_at.
+    A table of an earlier format is given the column `IN_FILE`.
 
     Args:
         table: Where to.
@@ -59,7 +59,7 @@ def how_to_write(table: DeltaTable, label: str) -> dict[str, Any]:
         max_row_group_size=65_536,
         column_properties={"event_id": distinct, "reference": distinct},
     )
-    old = SUPERSEDED not in [field.name for field in table.schema().fields]
+    old = IN_FILE not in [field.name for field in table.schema().fields]
     return {
         "target_file_size": 1 << 40,
         "writer_properties": writer,

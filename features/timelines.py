@@ -370,7 +370,7 @@ class Timelines:
     def compact(self) -> int:
         """Rewrite each bucket of several files as one sorted file; returns how many were.
 
-        A file of an earlier format, without the column superseded_at, is rewritten, too. Each
+        A file of an earlier format, without the column superseded_in_file, is rewritten, too. Each
         bucket is one atomic commit; earlier Delta versions stay readable for a week.
         """
         rewritten = 0

@@ -9,13 +9,15 @@ import numpy.typing as npt
 
 from features.local_days import DAY, NEVER, Zone
 
-__all__ = ["ALL", "Window", "closed", "edges"]
+__all__ = ["ALL", "PERIODS", "Window", "closed", "edges"]
 
 Int64s = npt.NDArray[np.int64]
 Window = int | str
 """Days, 0 for the whole history, or a period of the calendar (`month`, `last_month`)."""
 ALL = 0
 
+PERIODS = ("week", "month", "quarter", "year")
+"""Periods of the calendar that a window may be; `last_` before one is the whole period before."""
 _UNITS = {"month": 1, "quarter": 3, "year": 12}
 """Months of a period; a week is seven days from Monday."""
 

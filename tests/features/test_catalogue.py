@@ -30,7 +30,7 @@ def test_the_hash_is_of_what_decides_the_values() -> None:
         {"services": ("social",)},
         {"within": 3},
         {"name": "other"},
-        {"period": "since"},
+        {"window_days": None, "period": "month"},
         {"anchor": ("CONTRACT//CER//SIGNED",)},
         {"value_min": 2.0},
         {"about": ("CONTRACT//CER//SIGNED",)},
@@ -66,3 +66,30 @@ def test_json_that_was_changed_is_refused() -> None:
 def test_an_unknown_feature_gets_the_nearest_name() -> None:
     with pytest.raises(ConfigurationError, match=r"Did you mean 'mine.count.90d'\?"):
         catalogue_of(group()).feature("mine.coutn.90d")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"window_days": 0}, "a window of 0 days"),
+        ({"window_days": -5}, "a window of -5 days"),
+        ({"measure": "trend", "window_days": None}, "'trend' needs days"),
+        ({"measure": "unanswered"}, "needs 'answered_by'"),
+        ({"measure": "tred"}, "no measure 'tred'. Did you mean 'trend'"),
+        ({"window_days": None, "period": "fortnight"}, "'fortnight' is no period"),
+        ({"window_days": None, "period": "since"}, "needs 'anchor'"),
+        ({"codes": ()}, "needs 'codes'"),
+        ({"answered_by_service": "other"}, "goes by person"),
+        ({"measure": "ahead"}, "looks at all of it"),
+    ],
+)
+def test_definitions_in_python_are_checked_as_those_of_a_file(change: dict, fault: str) -> None:
+    first = catalogue_of(group()).features[0]
+    with pytest.raises(ConfigurationError, match=fault):
+        Catalogue((replace(first, **change),))
+
+
+def test_two_features_of_one_name_are_refused() -> None:
+    first = catalogue_of(group()).features[0]
+    with pytest.raises(ConfigurationError, match="defined 2 times"):
+        Catalogue((first, replace(first, window_days=7)))

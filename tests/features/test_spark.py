@@ -27,6 +27,7 @@ from features.events import EVENTS
 from features.matrix import Matrix, compute_matrix
 from features.spark import spark_matrix
 from features.superseded import superseded_at
+from features.timelines import Timelines
 from tests.features import timelines_at_random as random
 from tests.features.test_peers import catalogue_of
 
@@ -270,3 +271,25 @@ def test_without_pyspark_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ConfigurationError, match=r"jalon\[spark\]"):
         spark_matrix(None, None, PEERS)  # type: ignore[arg-type]
+
+
+def test_files_of_several_appends_are_read_as_the_timelines_are(spark: Any, tmp_path: Path) -> None:
+    """A version and its correction in two files: neither file knows of the other."""
+    timelines = Timelines.open(tmp_path / "timelines", create=True, buckets=1)
+    line = dict.fromkeys(EVENTS.names) | {"subject_id": 5, "source": "s1", "event_id": "e"}
+    line |= {"time": datetime(2025, 1, 1), "code": "A", "recorded_at": datetime(2025, 1, 2)}
+    corrected = line | {"code": "B", "recorded_at": datetime(2025, 1, 9)}
+    for one in (line, corrected):
+        timelines.append(pa.Table.from_pylist([one], schema=EVENTS), label="one")
+    files = sorted(str(file) for file in (tmp_path / "timelines").glob("bucket=0/*.parquet"))
+    assert len(files) == 2
+    both = (random.feature("count", None), random.feature("count", None, codes=("B",)))
+    catalogue = Catalogue(both, random.ZONE)
+    cohort = pa.table(
+        {"subject_id": pa.array([5]), "prediction_time": pa.array([datetime(2025, 4, 5, 12)])}
+    )
+    there = compute_matrix(timelines, cohort, catalogue).values
+    pq.write_table(cohort, tmp_path / "cohort.parquet")
+    rows = spark.read.parquet(str(tmp_path / "cohort.parquet"))
+    found = spark_matrix(spark.read.parquet(*files), rows, catalogue).collect()
+    assert [found[0][name] for name in catalogue.names] == there[0].tolist() == [0.0, 1.0]

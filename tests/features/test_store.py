@@ -206,3 +206,40 @@ def test_no_column_holds_a_person(timelines: Timelines, asked: pa.Table, tmp_pat
     for file in matrix.files():
         kinds = {str(kind) for kind in pq.read_schema(file).types}
         assert kinds <= {"float", "int32"}
+
+
+def test_ranks_follow_what_they_compare(
+    timelines: Timelines, asked: pa.Table, tmp_path: Path
+) -> None:
+    """The compared feature keeps its name and changes its meaning."""
+    one = FULL.feature(OWN[0])
+    other = replace(one, codes=("HOUSING//SITUATION//STREET", "NEED//HEALTH//RAISED"))
+    assert one.codes != other.codes
+    rank = replace(FULL.feature(next(n for n in PEERS if ".rank." in n)), of=one.name, least=2)
+    for compared in (one, other):
+        catalogue = Catalogue((compared, rank), FULL.timezone, FULL.service_of)
+        done = built(tmp_path / "store", timelines, asked, catalogue)
+        there = compute_matrix(timelines, asked, catalogue)
+        found = done.matrix.matrix()
+        assert found.hash == there.hash
+        assert found.peers is not None
+        assert there.peers is not None
+        assert found.peers.hash == there.peers.hash
+
+
+def test_parts_have_a_limit_of_rows_too(
+    timelines: Timelines, asked: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.store.ROWS_AT_ONCE", 9)
+    done = build_store(tmp_path / "store", timelines, asked, SMALL)
+    assert max(done.matrix.sizes) <= 9 + 4
+    assert done.matrix.matrix().hash == compute_matrix(timelines, asked, SMALL).hash
+
+
+def test_what_a_removal_cut_short_left_is_computed_again(
+    timelines: Timelines, asked: pa.Table, tmp_path: Path
+) -> None:
+    first = built(tmp_path / "store", timelines, asked, SMALL)
+    next((tmp_path / "store" / "parts").glob("*/block-*.parquet")).unlink()
+    assert built(tmp_path / "store", timelines, asked, SMALL).computed >= 1
+    assert first.matrix.matrix().hash == compute_matrix(timelines, asked, SMALL).hash

@@ -198,7 +198,7 @@ def test_a_table_of_the_earlier_format_is_read_added_to_and_renewed(tmp_path: Pa
         assert timelines.compact() in (0, 1)
     assert timelines.compact() == 0
     (file,) = DeltaTable(folder).file_uris()
-    stored = pq.read_table(file, partitioning=None)["superseded_at"].to_numpy()
+    stored = pq.read_table(file, partitioning=None)["superseded_in_file"].to_numpy()
     assert [None if np.isnat(one) else one for one in stored] == ends
 
     newest = {"recorded_at": START + timedelta(days=4)}
