@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -512,10 +513,14 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except ConfigurationError as error:
-        err.print(f"[bold red]jalon:[/bold red] {error}", highlight=False, soft_wrap=True)
+        # A hint may hold brackets, which are no markup: "Write [all]".
+        said = escape(str(error))
+        err.print(f"[bold red]jalon:[/bold red] {said}", highlight=False, soft_wrap=True)
         sys.exit(2)
     except JalonError as error:
-        err.print(f"[bold red]jalon:[/bold red] {error}", highlight=False, soft_wrap=True)
+        # A hint may hold brackets, which are no markup: "Write [all]".
+        said = escape(str(error))
+        err.print(f"[bold red]jalon:[/bold red] {said}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

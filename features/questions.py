@@ -112,7 +112,9 @@ def explain_feature(
     settings = territory.section("features", FeaturesSettings)
     catalogue, vocabulary = build_catalogue(settings), Vocabulary.load(settings.vocabulary)
     feature = catalogue.feature(name)
-    events = Timelines.open(territory.home / "timelines").person(person)
+    timelines = Timelines.open(territory.home / "timelines")
+    # A pseudonym is a positive int64; what is none of them is nobody's.
+    events = timelines.person(person if 0 < person < 2**63 else 0)
     if not events.num_rows:
         raise DataError(
             f"explaining feature '{name}'",

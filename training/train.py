@@ -116,14 +116,30 @@ def _alone(territory: Territory) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise JalonError(
-            f"training territory '{territory.name}': another training is under way",
+            f"training territory '{territory.name}': "
+            "another training or build of features is under way",
             expected="one at a time in a work folder",
             hint="Wait for it to end, or give another work folder with --home.",
         ) from error
     try:
+        _no_ingest(territory)
         yield
     finally:
         lock.release()
+
+
+def _no_ingest(territory: Territory) -> None:
+    """Refuse to begin on timelines that are half filled; a later ingest changes nothing here."""
+    from filelock import FileLock, Timeout
+
+    try:
+        FileLock(territory.home / "ingest.lock", timeout=0).acquire().lock.release()
+    except Timeout as error:
+        raise JalonError(
+            f"reading the timelines of territory '{territory.name}': an ingest is under way",
+            expected="timelines that are whole",
+            hint="Wait for it to end, then again.",
+        ) from error
 
 
 def _build(

@@ -108,7 +108,7 @@ def test_one_training_at_a_time(make_territory: Callable[..., Any]) -> None:
     territory = make_territory(people=20, months=6)
     with (
         FileLock(territory.home / "training.lock"),
-        pytest.raises(JalonError, match="another training is under way"),
+        pytest.raises(JalonError, match="another training or build of features is under way"),
     ):
         train(territory)
 
@@ -137,3 +137,10 @@ def test_without_timelines_the_next_step_is_named(
     empty = Territory.open(territory.file, home=tmp_path)
     with pytest.raises(JalonError, match="jalon ingest"):
         build(empty)
+
+
+def test_half_filled_timelines_are_not_read(make_territory: Callable[..., Any]) -> None:
+    territory = make_territory(people=20, months=6)
+    lock = FileLock(territory.home / "ingest.lock")
+    with lock, pytest.raises(JalonError, match="an ingest is under way"):
+        build(territory)
