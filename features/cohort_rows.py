@@ -17,7 +17,7 @@ from features.windows import Window, edges
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["grouped_rows", "read_cohort"]
+__all__ = ["by_person_and_time", "grouped_rows", "read_cohort"]
 
 
 def read_cohort(
@@ -106,12 +106,10 @@ def grouped_rows(
         windows: The windows, the whole history first.
         where: Time zone of days and windows.
     """
-    order = np.arange(len(subject))
+    order = by_person_and_time(subject, instant)
     if len(subject) == 1:
         times, number = instant, np.zeros(1, np.int64)
     else:
-        if not _sorted(subject, instant):
-            order = np.lexsort((instant, subject))
         times, number = _distinct(instant)
     since, until = edges(times, list(windows), where)
     day = where.days(times)
@@ -129,10 +127,14 @@ def grouped_rows(
     )
 
 
-def _sorted(subject: npt.NDArray[np.int64], instant: npt.NDArray[np.int64]) -> bool:
+def by_person_and_time(
+    subject: npt.NDArray[np.int64], instant: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Positions of rows by person and time; rows that are sorted already are not sorted again."""
     same = subject[1:] == subject[:-1]
-    ascending = (subject[1:] > subject[:-1]) | (same & (instant[1:] >= instant[:-1]))
-    return bool(ascending.all())
+    if ((subject[1:] > subject[:-1]) | (same & (instant[1:] >= instant[:-1]))).all():
+        return np.arange(len(subject), dtype=np.int64)
+    return np.lexsort((instant, subject)).astype(np.int64)
 
 
 def _distinct(

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.arrays import Int64s
+from features.cohort_rows import by_person_and_time
 from features.events import EVENTS
 
 if TYPE_CHECKING:
@@ -77,11 +78,8 @@ def parts_of(
         rows: How many rows a part should have at most; by default any number. One person is never
             divided, whatever the limits.
     """
-    places = np.arange(len(subject), dtype=np.int64)
-    same = subject[1:] == subject[:-1]
-    if not ((subject[1:] > subject[:-1]) | (same & (instant[1:] >= instant[:-1]))).all():
-        places = np.lexsort((instant, subject)).astype(np.int64)
-        subject, instant = subject[places], instant[places]
+    places = by_person_and_time(subject, instant)
+    subject, instant = subject[places], instant[places]
     people = np.unique(subject)
     chunks: list[Chunk | None] = [None]
     if not isinstance(timelines, pa.Table):
