@@ -7,6 +7,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TextIO
 
 import typer
 from rich.console import Console
@@ -121,12 +122,33 @@ def _progress(title: str) -> Iterator[Report]:
         bars.update(bar, description="done", completed=1.0)
 
 
+@contextmanager
+def _hints() -> Iterator[None]:
+    """Warnings of the work as hints on standard error."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        err.print(f"[yellow]hint:[/yellow] {escape(str(message))}", highlight=False, soft_wrap=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
 def _tell(
     payload: Mapping[str, Any],
     as_json: bool,
     show: Callable[[], None],
     then: str,
     places: Sequence[str | Path] = (),
+    before: str = "Next:",
 ) -> None:
     """The result: JSON for a program, or tables, where it lies and what comes next for a person."""
     if as_json:
@@ -137,7 +159,7 @@ def _tell(
         lie = "  ".join(str(place) for place in places)
         out.print(f"[dim]Results:[/dim] {lie}", highlight=False, soft_wrap=True)
     if then:
-        out.print(f"[dim]Next:[/dim] {then}", highlight=False, soft_wrap=True)
+        out.print(f"[dim]{before}[/dim] {then}", highlight=False, soft_wrap=True)
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
@@ -269,17 +291,28 @@ def ingest(where: Where, data: Data = None, home: Home = None, as_json: AsJson =
 
 @features_app.command("build")
 def build_features(
-    where: Where, data: Data = None, home: Home = None, as_json: AsJson = False
+    where: Where,
+    sparse: Annotated[
+        bool,
+        typer.Option("--sparse", help="Compressed sparse rows, for thousands of columns."),
+    ] = False,
+    data: Data = None,
+    home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
     """Build the feature matrix of the territory's cohort, as known at each prediction time."""
-    from training.train import build
+    from training.build_text import build_lines
+    from training.building import build, build_wide
 
     territory = open_territory(where, home=home, data=data)
-    with _progress("features") as report:
-        result = build(territory, progress=report)
+    with _progress("features") as report, _hints():
+        result = (build_wide if sparse else build)(territory, progress=report)
     payload = result.as_dict()
     then, places = f"jalon train {where}", [territory.home / result.matrix_file]
-    _tell(payload, as_json, lambda: _show_flat("Matrix", payload), then, places)
+    if sparse:
+        # Training reads the dense matrix; a sparse one is for whoever opens it.
+        then = f"SparseMatrix.open({str(territory.home / 'sparse')!r}).csr()"
+    _tell(payload, as_json, lambda: _say("\n".join(build_lines(payload))), then, places)
 
 
 @features_app.command("list")
@@ -293,10 +326,11 @@ def list_features(
 ) -> None:
     """List the territory's features by theme: the name and what each says."""
     from features.questions import list_features as ask
+    from features.questions import next_words
 
     found = ask(open_territory(where), theme=theme, group=group, search=search, lang=lang)
     then = f"jalon features describe {where} FEATURE"
-    _tell(found.payload, as_json, lambda: _say(found.text()), then)
+    _tell(found.payload, as_json, lambda: _say(found.text()), then, before=next_words(lang))
 
 
 @features_app.command("describe")
@@ -305,10 +339,11 @@ def describe_feature(
 ) -> None:
     """Say all about a feature: its exact rule, its codes, the tables and columns behind them."""
     from features.questions import describe_feature as ask
+    from features.questions import next_words
 
     found = ask(open_territory(where), feature, lang=lang)
     then = f"jalon features explain {where} PERSON {feature}"
-    _tell(found.payload, as_json, lambda: _say(found.text()), then)
+    _tell(found.payload, as_json, lambda: _say(found.text()), then, before=next_words(lang))
 
 
 @features_app.command("explain")
@@ -327,10 +362,12 @@ def explain_feature(
     from features.questions import explain_feature as ask
     from features.settings import FeaturesSettings
     from serving.instants import read_prediction_time
+    from training.peer_sources import known_peers
 
     territory = open_territory(where, home=home)
     instant = read_prediction_time(at, territory.section("features", FeaturesSettings))
-    found = ask(territory, person, feature, instant, lang=lang)
+    peers = partial(known_peers, territory=territory, at=instant)
+    found = ask(territory, person, feature, instant, lang=lang, peers=peers)
     _tell(found.payload, as_json, lambda: _say(found.text()), "")
 
 
@@ -340,7 +377,7 @@ def train(where: Where, data: Data = None, home: Home = None, as_json: AsJson = 
     from training.train import train as run
 
     territory = open_territory(where, home=home, data=data)
-    with _progress("train") as report:
+    with _progress("train") as report, _hints():
         result = run(territory, progress=report)
     then = f"jalon score {where}"
     _tell(result.as_dict(), as_json, lambda: _say(result.text()), then, _trained(territory))
@@ -448,7 +485,7 @@ def demo(
     simulated = _simulate(territory, people=people)
     with _progress("ingest  ") as report:
         ingested = run_ingest(territory, progress=report)
-    with _progress("train   ") as report:
+    with _progress("train   ") as report, _hints():
         trained = run_train(territory, progress=report)
     with _progress("score   ") as report:
         scored = score_territory(territory, progress=report)

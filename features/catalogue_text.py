@@ -105,6 +105,16 @@ _PEERS: Mapping[str, str] = {
     "reference": "the same file of the latest of these events",
     "text_value": "the same category of the latest of these events",
 }
+_FIELDS: Mapping[str, str] = {
+    "time": "time",
+    "recorded_at": "recorded",
+    "end_time": "end",
+    "numeric_value": "value",
+    "text_value": "category",
+    "reference": "file",
+}
+"""What each field of an event is called, as in the table of `explain`."""
+_STATES: Mapping[str, str] = {"present": "filled", "absent": "empty"}
 
 
 @cache
@@ -128,7 +138,7 @@ def say(text: str, lang: str) -> str:
 
     Example:
         >>> say("how many", "fr")
-        'combien'
+        'nombre'
         >>> say("how much", "fr")
         Traceback (most recent call last):
         features.errors.ConfigurationError: translating 'how much'. Expected the text in \
@@ -215,7 +225,7 @@ def _row(feature: Feature, vocabulary: Vocabulary, lang: str) -> dict[str, str]:
         "name": feature.name,
         "theme": vocabulary.theme_label(feature.theme, lang),
         "unit": _unit(feature, lang),
-        "window": feature.of or feature.window if feature.among_peers else feature.window,
+        "window": _window(feature, lang),
         "says": _says(feature, lang),
     }
 
@@ -226,6 +236,13 @@ def _says(feature: Feature, lang: str) -> str:
     if MEASURES[feature.measure].windows in ("all", "of"):
         return said
     return f"{said}, {window_text(feature, lang, whole='span.all')}"
+
+
+def _window(feature: Feature, lang: str) -> str:
+    """The window as the file writes it; what compares peers has none of its own."""
+    if not feature.among_peers:
+        return feature.window
+    return say("at that date" if feature.of is None else "that of the compared feature", lang)
 
 
 def _unit(feature: Feature, lang: str) -> str:
@@ -343,13 +360,23 @@ def described_lines(found: Mapping[str, Any], lang: str) -> list[str]:
         lines.append(f"  {role}")
         for code in codes:
             lines.append(f"    {code['code']}  {code['label']}")
-            for source in code["sources"]:
-                where = f" ({', '.join(source['where'])})" if source["where"] else ""
-                columns = ", ".join(f"{field}: {name}" for field, name in source["columns"].items())
-                lines.append(f"      {source['service']}, {source['table']}{where}; {columns}")
+            lines += [f"      {_source_text(source, lang)}" for source in code["sources"]]
             if not code["sources"]:
                 lines.append(f"      {say('no source of this territory', lang)}")
     return lines
+
+
+def _source_text(source: Mapping[str, Any], lang: str) -> str:
+    """A table that feeds a code: the service, the table, its conditions and its columns."""
+    colon = " : " if lang == "fr" else ": "
+    where = []
+    for condition in source["where"]:
+        column, _, state = condition.rpartition(" ")
+        stated = state in _STATES and "=" not in condition
+        where.append(f"{column} {say(_STATES[state], lang)}" if stated else condition)
+    columns = (f"{say(_FIELDS[key], lang)}{colon}{c}" for key, c in source["columns"].items())
+    told = f" ({', '.join(where)})" if where else ""
+    return f"{source['service']}, {source['table']}{told}; {', '.join(columns)}"
 
 
 def measures_table() -> str:

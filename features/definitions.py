@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,12 @@ __all__ = ["build_catalogue", "default_groups"]
 
 _PATTERNS = ("among", "closed_by", "answered_by", "alongside", "followed_by", "anchor", "about")
 """Fields of a group that hold code patterns, besides `codes`."""
+_HOW: Mapping[str, str] = {
+    "within": "within: 30",
+    "peers": "peers: service",
+    "of": "of: [name of a feature]",
+}
+"""How a field is written that is no list of codes."""
 
 
 @cache
@@ -80,12 +86,18 @@ def build_catalogue(settings: FeaturesSettings) -> Catalogue:
     default = default_groups() if settings.catalogue.extends == "default" else ()
     faults: list[str] = []
     features: list[Feature] = []
-    groups = (*default, *settings.catalogue.groups)
-    for group in groups:
-        features += _Definition(group, vocabulary, settings.services, faults).features()
-    faults += _doubles("group", [group.name for group in groups])
-    faults += _doubles("feature", [feature.name for feature in features])
-    faults += _references(features)
+    groups = [(group, _nowhere) for group in default]
+    for at, group in enumerate(settings.catalogue.groups):
+        groups.append((group, partial(settings.place, "catalogue", "groups", at)))
+    for group, place in groups:
+        features += _Definition(group, vocabulary, settings.services, faults, place).features()
+    twice = [
+        name for name, times in Counter(group.name for group, _ in groups).items() if times > 1
+    ]
+    faults += _twice(groups, twice, {group.name for group in default})
+    faults += _same_feature([feature.name for feature in features if feature.group not in twice])
+    places = {group.name: place for group, place in groups}
+    faults += _references(features, places)
     features = _compared_units(features)
     if not features and not faults:
         faults.append("no feature at all. Hint: Add groups, or extends: default")
@@ -96,22 +108,46 @@ def build_catalogue(settings: FeaturesSettings) -> Catalogue:
     return Catalogue(tuple(features), settings.timezone, service_of)
 
 
-def _doubles(what: str, names: Sequence[str]) -> list[str]:
+Place = Callable[..., str]
+"""Where a key of a group stands in the territory file: ``file:line: ``, or nothing."""
+
+
+def _nowhere(*path: str | int) -> str:
+    """The default catalogue is in no territory's file."""
+    return ""
+
+
+def _twice(
+    groups: Sequence[tuple[FeatureGroup, Place]], twice: Sequence[str], default: set[str]
+) -> Iterator[str]:
+    """Faults of groups of one name: a territory's own, or one of its own and a default one."""
+    for name in sorted(twice):
+        places = [place for group, place in groups if group.name == name]
+        said = f"{places[-1]('name')}group '{name}' is defined {len(places)} times"
+        if name in default:
+            said += ", once in the default catalogue. Hint: Rename your own, or set 'extends: none'"
+        else:
+            said += ". Hint: Rename one, or put their measures into one group"
+        yield said
+
+
+def _same_feature(names: Sequence[str]) -> list[str]:
     return [
-        f"{what} '{name}' is defined {times} times. Hint: Rename one, or set 'extends: none'"
+        f"feature '{name}' is defined {times} times. Hint: Rename one of its groups"
         for name, times in sorted(Counter(names).items())
         if times > 1
     ]
 
 
-def _references(features: Sequence[Feature]) -> list[str]:
+def _references(features: Sequence[Feature], places: Mapping[str, Place]) -> list[str]:
     """Faults of features that compare another: there must be one, of one person's own events."""
     known = {feature.name: feature for feature in features}
     faults = []
     for feature in features:
         if feature.of is None:
             continue
-        where = f"group '{feature.group}': of"
+        place = places.get(feature.group, _nowhere)
+        where = f"{place('of')}group '{feature.group}': of"
         if feature.of not in known:
             own = [one for one in known if not known[one].among_peers]
             faults.append(f"{where}: no feature '{feature.of}'. {nearest(feature.of, own)}")
@@ -139,17 +175,18 @@ class _Definition:
     vocabulary: Vocabulary
     services: Sequence[str]
     faults: list[str]
+    place: Place
     known: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def features(self) -> Iterator[Feature]:
         """Every feature of the group, in the order of measures and windows."""
-        group, where = self.group, f"group '{self.group.name}'"
+        group = self.group
         patterns = [*group.codes, *(f"{domain}//*" for domain in group.domain)]
         codes = self.codes(patterns, "codes")
         for name in _PATTERNS:
             self.known[name] = self.codes(getattr(group, name) or (), name)
         self.faults += [
-            f"{where}: unknown service '{service}'. {nearest(service, self.services)}"
+            f"{self.at('services')}: unknown service '{service}'. {nearest(service, self.services)}"
             for service in group.services or ()
             if service not in self.services
         ]
@@ -157,14 +194,16 @@ class _Definition:
         if among and codes and not set(codes) <= set(among):
             odd = len(set(codes) - set(among))
             self.faults.append(
-                f"{where}: {odd} code(s) are not in 'among'. Hint: Add them to 'among'"
+                f"{self.at('among')}: {odd} code(s) are not in 'among'. Hint: Add them to 'among'"
             )
         if group.peers is not None and self.known["about"]:
-            self.faults.append(f"{where}: 'about' has no meaning among peers. Hint: Remove it")
+            self.faults.append(
+                f"{self.at('about')}: 'about' has no meaning among peers. Hint: Remove it"
+            )
         if group.answered_by_service != "any" and group.match != "person":
             self.faults.append(
-                f"{where}: answered_by_service: {group.answered_by_service} goes by person. "
-                "Hint: Add 'match: person'"
+                f"{self.at('answered_by_service')}: answered_by_service: "
+                f"{group.answered_by_service} goes by person. Hint: Add 'match: person'"
             )
         if group.each:
             for code in codes:
@@ -172,13 +211,17 @@ class _Definition:
         else:
             yield from self.measured(group.name, codes)
 
+    def at(self, *path: str) -> str:
+        """A key of the group in words, with its line where there is a file."""
+        return f"{self.place(*path)}group '{self.group.name}'"
+
     def measured(self, called: str, codes: tuple[str, ...]) -> Iterator[Feature]:
         """The features of every measure over some codes."""
-        group, where = self.group, f"group '{self.group.name}'"
+        group = self.group
         label = group.label or self.vocabulary[codes[0]].label
         texts = {"fr": label.fr, "en": label.en}
         for name, windows in group.measures.items():
-            measure = MEASURES.get(name)
+            measure, where = MEASURES.get(name), self.at("measures", name)
             if measure is None:
                 self.faults.append(f"{where}: unknown measure '{name}'. {nearest(name, MEASURES)}")
                 continue
@@ -241,7 +284,7 @@ class _Definition:
 
     def check(self, name: str, measure: Measure, window: str) -> None:
         """Faults of one window of a measure."""
-        where = f"group '{self.group.name}'"
+        where = self.at("measures", name)
         if measure.windows in ("all", "of") and window != "all":
             self.faults.append(f"{where}: '{name}' looks at all of it. Hint: Write [all]")
         if measure.windows == "days" and not window[0].isdigit():
@@ -253,7 +296,7 @@ class _Definition:
 
     def codes(self, patterns: Sequence[str], field_name: str) -> tuple[str, ...]:
         """The codes of patterns, sorted; a fault for each pattern that matches none."""
-        where = f"group '{self.group.name}': {field_name}"
+        where = f"{self.at(field_name)}: {field_name}"
         found: set[str] = set()
         for pattern in patterns:
             if "*" in pattern:
@@ -271,10 +314,10 @@ class _Definition:
 
     def used(self, name: str, measure: Measure, codes: tuple[str, ...]) -> tuple[str, ...]:
         """The codes a measure looks at; a fault for each field it needs and does not have."""
-        where = f"group '{self.group.name}': measure '{name}'"
+        where = f"{self.at('measures', name)}: measure '{name}'"
         given = {"codes": self.group.codes or self.group.domain}
         self.faults += [
-            f"{where} needs '{need}'. Hint: Add '{need}: [...]' to the group"
+            f"{where} needs '{need}'. Hint: Add '{_HOW.get(need, f'{need}: [...]')}' to the group"
             for need in measure.needs
             if need != "planned" and not given.get(need, getattr(self.group, need))
         ]

@@ -16,6 +16,7 @@ from features.arrays import Floats, Int32s, Int64s, Plan, Rows, SlidingPlan
 from features.catalogue import Catalogue
 from features.cohort_rows import grouped_rows
 from features.event_sets import EventSet
+from features.first_call import begin, settle
 from features.kernels import fill
 from features.layout import Layout, compile_catalogue
 from features.local_days import Zone, zone
@@ -97,6 +98,8 @@ class Engine:
         self.where: Zone = zone(catalogue.timezone)
         self.columns = columns_for(self.layout)
         self.groups = len(self.layout.groups) if last_seen else 0
+        if len(self.layout.general) and cores() > 1:
+            begin()
 
     def prepare(self, events: pa.Table, subjects: Int64s) -> Prepared:
         """Events as sorted arrays.
@@ -220,6 +223,7 @@ class Engine:
     ) -> None:
         slide(prepared.events, plans.sliding, rows, first, last, base, values, last_seen)
         if len(plans.chosen):
+            settle()
             fill(
                 prepared.events,
                 plans.general,

@@ -21,6 +21,8 @@ class JalonError(Exception):
         ...                  got="7 others", hint="Correct 'time.column' in the mapping."))
         reading 'rdv.csv': column 'DATE'. Expected a column of that name; got 7 others. \
 Hint: Correct 'time.column' in the mapping.
+        >>> print(JalonError("no measure 'coutn'. Did you mean 'count'?", got="1 fault"))
+        no measure 'coutn'. Did you mean 'count'? Got 1 fault.
     """
 
     def __init__(
@@ -39,12 +41,16 @@ Hint: Correct 'time.column' in the mapping.
 
     def _text(self) -> str:
         text = self.what.rstrip(".")
+        # A fault that ends in a question, "Did you mean 'x'?", needs no full stop.
+        ended = text.endswith(("?", "…"))
         if self.expected is not None:
-            text += f". Expected {self.expected.rstrip('.')}"
+            text += f"{'' if ended else '.'} Expected {self.expected.rstrip('.')}"
             if self.got is not None:
                 text += f"; got {self.got.rstrip('.')}"
         elif self.got is not None:
-            text += f". Got {self.got.rstrip('.')}"
+            text += f"{'' if ended else '.'} Got {self.got.rstrip('.')}"
+        elif ended:
+            return text if self.hint is None else f"{text} Hint: {self.hint}"
         text += "."
         if self.hint is not None:
             text += f" Hint: {self.hint}"

@@ -53,7 +53,8 @@ def other_set(feature: Feature) -> EventSet | None:
     if op in (Op.STREAK, Op.CURRENT):
         if own.ranged:
             return EventSet(feature.among, own.services, own.low, own.high, minus=feature.codes)
-        rest = tuple(code for code in feature.among if code not in feature.codes)
+        own_codes = frozenset(feature.codes)
+        rest = tuple(code for code in feature.among if code not in own_codes)
         return EventSet(rest, own.services)
     codes = feature.answered_by or feature.followed_by or feature.closed_by
     return EventSet(codes) if codes else None
@@ -112,12 +113,12 @@ class Kinds:
             for place, service in enumerate(self.services)
             if one.services is None or service in one.services
         ]
-        found = []
+        found, minus = [], frozenset(one.minus)
         for code in one.codes:
             inside = list(range(self.bands))
-            if one.ranged and (not one.minus or code in one.minus):
+            if one.ranged and (not minus or code in minus):
                 within = self._bands(code, one)
-                inside = [b for b in inside if b not in within] if one.minus else within
+                inside = [b for b in inside if b not in within] if minus else within
             first = number[code] * len(self.services)
             found += [(first + source) * self.bands + band for source in sources for band in inside]
         return found

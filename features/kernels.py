@@ -29,7 +29,7 @@ from features.arrays import (
     Plan,
     Rows,
 )
-from features.compiling import compiled
+from features.compiling import called, compiled
 from features.local_days import NEVER
 from features.measures import Op
 
@@ -65,7 +65,7 @@ def _first_at(time: Int64s, items: Int64s, low: int, high: int, edge: int) -> in
     return low
 
 
-@compiled
+@called
 def _stretch(
     time: Int64s, items: Int64s, begin: int, dated: int, stop: int, since: int, until: int
 ) -> tuple[int, int]:
@@ -78,7 +78,7 @@ def _stretch(
     return low, high
 
 
-@compiled
+@called
 def _numbers(
     value: Floats, items: Int64s, low: int, high: int
 ) -> tuple[int, float, float, float, float]:
@@ -95,7 +95,7 @@ def _numbers(
     return known, total, least, largest, latest
 
 
-@compiled
+@called
 def _deviation(value: Floats, items: Int64s, low: int, high: int) -> float:
     """Standard deviation of the numeric values; NaN under two. Values that are all one give 0."""
     known, total, start = 0, 0.0, 0.0
@@ -116,7 +116,7 @@ def _deviation(value: Floats, items: Int64s, low: int, high: int) -> float:
     return np.sqrt(squares / known)
 
 
-@compiled
+@called
 def _slope(value: Floats, day: Int32s, items: Int64s, low: int, high: int) -> float:
     """Least-squares slope of the numeric values for 30 days; NaN under two days with one."""
     known, days, total, start, first = 0, 0.0, 0.0, 0.0, 0
@@ -140,7 +140,7 @@ def _slope(value: Floats, day: Int32s, items: Int64s, low: int, high: int) -> fl
     return 30.0 * above / below if days > 0.0 and below > 0.0 else np.nan
 
 
-@compiled
+@called
 def _days(day: Int32s, items: Int64s, low: int, high: int) -> tuple[int, int]:
     """Distinct days, and the most days between two successive ones."""
     if high == low:
@@ -155,7 +155,7 @@ def _days(day: Int32s, items: Int64s, low: int, high: int) -> tuple[int, int]:
     return days, longest
 
 
-@compiled
+@called
 def _distinct(
     number: Int32s, items: Int64s, low: int, high: int, stamp: Int64s, count: Int64s, ticket: int
 ) -> tuple[int, int]:
@@ -174,7 +174,7 @@ def _distinct(
     return found, most
 
 
-@compiled
+@called
 def _mark(
     time: Int64s, reference: Int32s, items: Int64s, low: int, high: int, stamp: Int64s, ticket: int
 ) -> int:
@@ -189,7 +189,7 @@ def _mark(
     return latest
 
 
-@compiled
+@called
 def _latest_answers(
     time: Int64s, service: Int32s, items: Int64s, low: int, high: int, by_service: Int64s
 ) -> tuple[int, int, int]:
@@ -206,7 +206,7 @@ def _latest_answers(
     return latest, leader, second
 
 
-@compiled
+@called
 def _spells(
     time: Int64s, ends: Int64s, day: Int32s, end_day: Int32s, reference: Int32s, items: Int64s,
     low: int, high: int, t: int, stamp: Int64s, ticket: int, latest: int,
@@ -231,7 +231,7 @@ def _spells(
     return number, oldest, nearest, lapsed
 
 
-@compiled
+@called
 def _unanswered(
     answering: int, time: Int64s, day: Int32s, service: Int32s, receiver: Int32s, reference: Int32s,
     items: Int64s, low: int, high: int, youngest: int, stamp: Int64s, ticket: int, latest: int,
@@ -264,7 +264,7 @@ def _unanswered(
     return number, oldest
 
 
-@compiled
+@called
 def _first_answers(
     answering: int, apart: bool, time: Int64s, service: Int32s, receiver: Int32s, reference: Int32s,
     items: Int64s, low: int, high: int, start: int, stop: int, nearest: Int64s, after: Int64s,
@@ -311,7 +311,7 @@ def _first_answers(
         found[i - low] = answer
 
 
-@compiled
+@called
 def _sequences(
     day: Int32s, items: Int64s, low: int, high: int, within: int, found: Int64s
 ) -> tuple[int, int]:
@@ -326,7 +326,7 @@ def _sequences(
     return number, total
 
 
-@compiled
+@called
 def _middle(day: Int32s, items: Int64s, low: int, high: int, found: Int64s) -> float:
     """Median delay in days of the events that have an answer; NaN for none. Writes on `found`."""
     number = 0
@@ -350,7 +350,7 @@ def _middle(day: Int32s, items: Int64s, low: int, high: int, found: Int64s) -> f
     return (found[(number - 1) // 2] + found[number // 2]) / 2.0
 
 
-@compiled
+@called
 def _gather(
     time: Int64s, recorded: Int64s, superseded: Int64s, kinds: Int32s, kind_begin: Int32s,
     kind_sets: Int32s, low: int, high: int, t: int, items: Int64s, stop: Int64s, dated: Int64s,
@@ -367,7 +367,7 @@ def _gather(
                     dated[s] += 1
 
 
-@compiled
+@called
 def _keep(
     time: Int64s, reference: Int32s, items: Int64s, low: int, high: int, stamp: Int64s, ticket: int
 ) -> tuple[int, int]:
@@ -383,22 +383,24 @@ def _keep(
     return kept, dated
 
 
-@compiled
+@called
 def _look_ahead(
     recorded: Int64s, superseded: Int64s, day: Int32s, kinds: Int32s, reference: Int32s,
     kind_begin: Int32s, kind_sets: Int32s, ahead: Bools, about: Int32s, low: int, high: int, t: int,
     only: int, stamp: Int64s, ticket: int, following: Int32s, coming: Int64s,
 ) -> None:  # fmt: skip
     """Count the events `low` to `high` that are known at `t`, and keep the day of the first, for
-    the sets that look ahead; or for the set `only`, those of stamped references."""
+    the set `only`, those of stamped references; where no set has that number, for the sets that
+    look ahead at any reference."""
+    one = only < len(ahead)
     for event in range(low, high):
         if recorded[event] >= t or t > superseded[event]:
             continue
-        if only >= 0 and (reference[event] < 0 or stamp[reference[event]] != ticket):
+        if one and (reference[event] < 0 or stamp[reference[event]] != ticket):
             continue
         for k in range(kind_begin[kinds[event]], kind_begin[kinds[event] + 1]):
             s = kind_sets[k]
-            if ahead[s] and (s == only or (only < 0 and about[s] < 0)):
+            if ahead[s] and (s == only or (not one and about[s] < 0)):
                 if coming[s] == 0:
                     following[s] = day[event]
                 coming[s] += 1
@@ -446,7 +448,7 @@ def fill(
     # Runs of columns that read the same set and have nothing to say without its events.
     runs, codes, any_ahead, any_about = 0, 0, False, False
     run = np.zeros(len(chosen) + 1, np.int64)
-    restless = np.zeros(len(chosen) + 1, np.bool_)
+    restless = np.zeros_like(run)
     for i in range(len(chosen)):
         f = chosen[i]
         op, s = ops[f], mains[f]
@@ -489,8 +491,9 @@ def fill(
                 sets_held[held] = s
                 held += 1
             begin[s + 1] += begin[s]
-        stop[:] = begin[:sets]
-        dated[:] = begin[:sets]
+            # One by one: to copy a slice is to compile the text of its error, for two seconds.
+            stop[s] = begin[s]
+            dated[s] = begin[s]
         if begin[sets] > len(items):
             items = np.zeros(2 * begin[sets], np.int64)
         if to_event - from_event > len(found):
@@ -521,9 +524,10 @@ def fill(
                 items, stop, dated,
             )  # fmt: skip
             if any_ahead:
+                ticket += 1
                 _look_ahead(
                     recorded, superseded, day, kinds, reference, kind_begin, kind_sets, ahead,
-                    about, past, to_event, t, -1, stamp, 0, following, coming,
+                    about, past, to_event, t, sets, stamp, ticket, following, coming,
                 )  # fmt: skip
             for k in range(held if any_about else 0):
                 s, a = sets_held[k], about[sets_held[k]]
@@ -743,26 +747,30 @@ def fill(
                     elif hi == since or stop[other] == dated[other]:
                         if op == _SEQUENCES:
                             value = 0.0
-                    elif op == _ANSWER_DELAY:
-                        chained = -1
-                        ticket += 1
-                        _first_answers(
-                            answerings[f], False, time, service, receiver, reference, items, since,
-                            hi, dated[other], stop[other], nearest, after, chain, ticket, found,
-                        )  # fmt: skip
-                        value = _middle(day, items, since, hi, found)
                     else:
-                        how = BY_REFERENCE if answerings[f] == BY_REFERENCE else BY_PERSON
-                        if chained != span or chained_other != other or chained_how != how:
+                        # Any answer is one; what follows in a sequence is never the event itself.
+                        how, apart = answerings[f], op != _ANSWER_DELAY
+                        if apart and how != BY_REFERENCE:
+                            how = BY_PERSON
+                        if (
+                            not apart
+                            or chained != span
+                            or chained_other != other
+                            or chained_how != how
+                        ):
                             chained, chained_other, chained_how = span, other, how
                             ticket += 1
                             _first_answers(
-                                how, True, time, service, receiver, reference, items, since, hi,
+                                how, apart, time, service, receiver, reference, items, since, hi,
                                 dated[other], stop[other], nearest, after, chain, ticket, found,
                             )  # fmt: skip
-                        followed, delays = _sequences(day, items, since, hi, withins[f], found)
-                        if op == _SEQUENCES:
-                            value = float(followed)
-                        elif followed > 0:
-                            value = delays / followed
+                        if not apart:
+                            chained = -1
+                            value = _middle(day, items, since, hi, found)
+                        else:
+                            followed, delays = _sequences(day, items, since, hi, withins[f], found)
+                            if op == _SEQUENCES:
+                                value = float(followed)
+                            elif followed > 0:
+                                value = delays / followed
                     out[row, f] = value

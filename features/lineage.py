@@ -17,6 +17,7 @@ from features.known_events import Event, Known
 from features.measures import MEASURES, Op
 
 if TYPE_CHECKING:
+    from features.peer_standing import Against, Standing
     from features.peers import PeerGroups
 
 __all__ = ["Lineage", "Trace", "behind", "explain"]
@@ -75,6 +76,8 @@ class Lineage:
         traces: The events, by time.
         compared: For a feature that compares peers: the one compared, and the person's value.
         alone: The feature compares peers, and no groups were given: the value is not known.
+        standing: For a feature that compares peers, the group that the person was compared with;
+            None when no groups were given. Where nothing may be told of it, the value is NaN.
     """
 
     feature: Feature
@@ -84,6 +87,7 @@ class Lineage:
     traces: tuple[Trace, ...] = field(repr=False)
     compared: tuple[Feature, float] | None = None
     alone: bool = False
+    standing: Standing | None = None
 
     def counted(self, role: str = "measured") -> tuple[Trace, ...]:
         """The events of a role that the value rests on."""
@@ -97,7 +101,8 @@ def explain(
     feature: Feature,
     catalogue: Catalogue,
     *,
-    peers: PeerGroups | None = None,
+    peers: PeerGroups | Against | None = None,
+    smallest: int | None = None,
 ) -> Lineage:
     """One value of one person, with the events it rests on, as known at a prediction time.
 
@@ -111,9 +116,11 @@ def explain(
         feature: One of the catalogue's.
         catalogue: For the time zone, the services and, among peers, the feature compared.
         peers: The groups to compare with; without them a rank is not known.
+        smallest: People under which nothing is told of a group of peers; by default
+            :data:`features.peer_standing.SMALLEST`.
 
     Raises:
-        DataError: columns of events are missing.
+        DataError: columns of events are missing, or `peers` are those of another catalogue.
 
     Example:
         >>> from datetime import datetime as at
@@ -134,21 +141,37 @@ def explain(
 columns of features.events.EVENTS; got 10 column(s). Hint: Give events as Timelines.person \
 returns them.
     """
-    values, last_day = _computed(events, subject, t, feature, catalogue, peers)
+    against = _against(peers)
+    groups = None if against is None else against.groups
+    values, last_day = _computed(events, subject, t, feature, catalogue, groups)
     known = Known.of(events, subject, t, catalogue)
     compared = None
     if feature.among_peers:
-        found = known.within(own_set(feature), (None, t), static=False)[-1:]
-        traces = [_trace(known, event, "peers") for event in found]
+        latest = known.within(own_set(feature), (None, t), static=False)[-1:]
+        traces = [_trace(known, event, "peers") for event in latest]
         if feature.of is not None:
             compared = catalogue.feature(feature.of), values[feature.of]
             traces += behind(known, compared[0])
     else:
         traces = behind(known, feature)
     traces.sort(key=lambda one: (one.time or datetime.min, one.recorded_at, one.role))
-    alone = feature.among_peers and peers is None
+    alone = feature.among_peers and against is None
     value = float("nan") if alone else values[feature.name]
-    return Lineage(feature, t, value, last_day, tuple(traces), compared, alone)
+    found = None
+    if feature.among_peers and against is not None:
+        from features.peer_standing import SMALLEST, peer_key, standing
+
+        key = peer_key(events, subject, t, feature, catalogue)
+        found = standing(feature, key, t, against, smallest=smallest or SMALLEST)
+        if found.hidden is not None:
+            value = float("nan")
+    return Lineage(feature, t, value, last_day, tuple(traces), compared, alone, found)
+
+
+def _against(peers: PeerGroups | Against | None) -> Against | None:
+    from features.peer_standing import Against
+
+    return peers if peers is None or isinstance(peers, Against) else Against(peers)
 
 
 def _computed(
@@ -172,7 +195,9 @@ def _computed(
             hint="Give events as Timelines.person returns them.",
         )
     wanted = [one.name for one in catalogue.features if one.group == feature.group]
-    wanted += [one.of for one in catalogue.features if one.of and one.name in wanted]
+    if feature.among_peers:
+        # Groups hold what their own catalogue compares; the rest of the group may be newer.
+        wanted = [name for name in (feature.of, feature.name) if name is not None]
     if peers is None:
         wanted = [name for name in wanted if not catalogue.feature(name).among_peers]
     few = catalogue.only(dict.fromkeys(wanted))

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from features.catalogue_text import say
 from features.facts import sentence
+from features.standing_text import standing_dict, standing_lines
 
 if TYPE_CHECKING:
     from features.lineage import Lineage, Trace
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["as_dict", "lineage_lines"]
 
-_ALONE = "ranks need everyone: they are in the matrix and in scores"
+_ALONE = "a rank needs the peers of the person: none were given"
+
+_HIDDEN = "not told, see the group of peers"
 
 
 def as_dict(
@@ -75,6 +78,8 @@ def as_dict(
             "value": None if math.isnan(value) else value,
             "fact": sentence(feature, value, None, lang),
         }
+    if lineage.standing is not None:
+        found["peers"] = standing_dict(lineage.standing, vocabulary, timezone, lang)
     return found
 
 
@@ -104,10 +109,15 @@ def lineage_lines(
     lines = [_fact(lineage, lang), f"  {lineage.feature.name} = {value}"]
     day = _local(lineage.at, timezone)
     lines.append(f"  {say('at', lang)} {day:%Y-%m-%d %H:%M}")
+    colon = " : " if lang == "fr" else ": "
     if lineage.compared is not None:
         feature, other = lineage.compared
         fact = sentence(feature, other, None, lang)
-        lines.append(f"  {say('compared value', lang)} ({feature.name}): {fact}")
+        lines.append(f"  {say('compared value', lang)} ({feature.name}){colon}{fact}")
+    if lineage.standing is not None:
+        compared = None if lineage.compared is None else lineage.compared[0]
+        rank = lineage.value if lineage.feature.measure == "rank" else math.nan
+        lines += standing_lines(lineage.standing, rank, compared, vocabulary, timezone, lang)
     if not lineage.traces:
         return [*lines, f"  {say('no event', lang)}"]
     heads = ("role", "counts", "time", "recorded", "event", "service", "value", "file", "end")
@@ -119,9 +129,10 @@ def lineage_lines(
 
 
 def _fact(lineage: Lineage, lang: str) -> str:
-    if lineage.alone:
+    if lineage.alone or (lineage.standing is not None and lineage.standing.hidden is not None):
         colon = " : " if lang == "fr" else ": "
-        return f"{lineage.feature.label[lang]}{colon}{say(_ALONE, lang)}"
+        said = _ALONE if lineage.alone else _HIDDEN
+        return f"{lineage.feature.label[lang]}{colon}{say(said, lang)}"
     return sentence(lineage.feature, lineage.value, lineage.last_day, lang)
 
 

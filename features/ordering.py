@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.arrays import Floats, Int32s, Int64s
-from features.compiling import compiled
+from features.compiling import called, compiled
 from features.local_days import DAY
 
 __all__ = ["by_person_and_time", "dense_references", "in_order", "local_days"]
@@ -31,7 +31,7 @@ def in_order(subject: Int64s, time: Int64s, recorded: Int64s, value: Floats) -> 
     return True
 
 
-@compiled
+@called
 def _before(a: int, b: int, time: Int64s, recorded: Int64s, value: Floats) -> bool:
     """Whether event `a` must stand before event `b` of the same person."""
     if time[a] != time[b]:
@@ -83,7 +83,7 @@ def by_person_and_time(
     return order, begin
 
 
-@compiled
+@called
 def _merge_sort(
     order: Int64s,
     low: int,
@@ -144,6 +144,19 @@ def dense_references(begin: Int64s, end: Int64s, reference: Int32s, known: int) 
     return most
 
 
+@called
+def _after(sorted_: Int64s, one: int) -> int:
+    """Place of the first number above `one`: NumPy's own search takes long to compile."""
+    low, high = 0, len(sorted_)
+    while low < high:
+        middle = (low + high) // 2
+        if sorted_[middle] <= one:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @compiled
 def local_days(instants: Int64s, transitions: Int64s, offsets: Int64s) -> Int32s:
     """Local calendar days since 1970-01-01; quick where neighbours lie in the same half-year."""
@@ -155,6 +168,6 @@ def local_days(instants: Int64s, transitions: Int64s, offsets: Int64s) -> Int32s
             place == len(transitions) or one < transitions[place]
         )
         if not inside:
-            place = np.searchsorted(transitions, one, side="right")
+            place = _after(transitions, one)
         found[i] = (one + offsets[place]) // DAY
     return found

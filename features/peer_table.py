@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from features.errors import DataError
 from features.peer_groups import Compared, Groups, PeerGroups
 
-__all__ = ["load", "read_table", "save", "write_table"]
+__all__ = ["SCHEMA", "gathered", "load", "read_table", "rows_of", "save", "write_table"]
 
 _FIELDS: list[pa.Field[Any]] = [
     pa.field("comparison", pa.string(), nullable=False),
@@ -29,18 +29,14 @@ _FIELDS: list[pa.Field[Any]] = [
     pa.field("mean", pa.float32(), nullable=False),
     pa.field("values", pa.list_(pa.float32()), nullable=False),
 ]
-_SCHEMA = pa.schema(_FIELDS)
+SCHEMA = pa.schema(_FIELDS)
+"""One row for each comparison, feature compared, key and prediction time."""
 _SAID = b"jalon.peers"
 
 
 def write_table(peers: PeerGroups) -> pa.Table:
     """One row for each comparison, feature, key and instant; the hash is in the metadata."""
-    parts = []
-    for text, groups in sorted(peers.by.items()):
-        if not groups.of:
-            parts.append(_rows(text, groups, None, _nothing(len(groups.key))))
-        for name, one in sorted(groups.of.items()):
-            parts.append(_rows(text, groups, name, one))
+    parts = [rows_of(text, groups) for text, groups in sorted(peers.by.items())]
     said = {
         "hash": peers.hash,
         "comparisons": {
@@ -48,8 +44,65 @@ def write_table(peers: PeerGroups) -> pa.Table:
             for text, groups in sorted(peers.by.items())
         },
     }
-    table = pa.concat_tables([_SCHEMA.empty_table(), *parts]).combine_chunks()
+    table = pa.concat_tables([SCHEMA.empty_table(), *parts]).combine_chunks()
     return table.replace_schema_metadata({_SAID: json.dumps(said, sort_keys=True).encode()})
+
+
+def rows_of(text: str, groups: Groups) -> pa.Table:
+    """The groups of one comparison as rows of :data:`SCHEMA`.
+
+    Args:
+        text: The comparison's :attr:`features.peers.Comparison.text`.
+        groups: Its groups.
+    """
+    if not groups.of:
+        return _rows(text, groups, None, _nothing(len(groups.key)))
+    return pa.concat_tables(
+        [_rows(text, groups, name, one) for name, one in sorted(groups.of.items())]
+    )
+
+
+def gathered(table: pa.Table, least: Mapping[str, Mapping[str, int]]) -> PeerGroups:
+    """Peer groups from rows of :data:`SCHEMA` that were made in parts, in any order.
+
+    Args:
+        table: The rows, whatever their metadata.
+        least: The features of each comparison, each with the fewest values that were kept.
+
+    Raises:
+        DataError: another table, rows that are there twice, or a comparison in parts.
+
+    Example:
+        >>> gathered(SCHEMA.empty_table(), {"[]": {}}).by["[]"].names
+        ()
+        >>> gathered(pa.table({"a": [1]}), {})
+        Traceback (most recent call last):
+        features.errors.DataError: reading peer groups. Expected the rows of one matrix; got \
+1 column(s). Hint: Make them again from the whole matrix.
+    """
+    if not set(SCHEMA.names) <= set(table.column_names):
+        raise _not_whole(f"{table.num_columns} column(s)")
+    table = table.select(SCHEMA.names).cast(SCHEMA).replace_schema_metadata(None)
+    by: list[Any] = [(name, "ascending") for name in ("key", "prediction_time")]
+    found = {}
+    for text, compared in least.items():
+        rows = table.filter(pc.field("comparison") == text)
+        parts = [rows.filter(pc.field("of") == name) for name in compared] or [rows]
+        sizes = {part.num_rows for part in parts}
+        once = {part.group_by(["key", "prediction_time"]).aggregate([]).num_rows for part in parts}
+        if len(sizes) > 1 or sizes != once:
+            raise _not_whole(f"{rows.num_rows} row(s) of a comparison, some missing or twice")
+        found[text] = _groups(rows.sort_by(by), compared)
+    return PeerGroups(found)
+
+
+def _not_whole(got: str) -> DataError:
+    return DataError(
+        "reading peer groups",
+        expected="the rows of one matrix",
+        got=got,
+        hint="Make them again from the whole matrix.",
+    )
 
 
 def _nothing(groups: int) -> Compared:
@@ -68,7 +121,7 @@ def _rows(text: str, groups: Groups, name: str | None, one: Compared) -> pa.Tabl
         pa.array(one.mean, pa.float32()),
         pa.ListArray.from_arrays(pa.array(one.begin, pa.int32()), pa.array(one.kept)),
     ]
-    return pa.Table.from_arrays(columns, schema=_SCHEMA)
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
 def read_table(table: pa.Table) -> PeerGroups:
@@ -78,10 +131,10 @@ def read_table(table: pa.Table) -> PeerGroups:
         DataError: another table, or one that changed since it was written.
     """
     said = (table.schema.metadata or {}).get(_SAID)
-    if said is None or table.schema.names != _SCHEMA.names:
+    if said is None or table.schema.names != SCHEMA.names:
         raise _unreadable(f"{table.num_columns} column(s)")
     facts = json.loads(said)
-    table = table.cast(_SCHEMA)
+    table = table.cast(SCHEMA)
     found = PeerGroups(
         {
             text: _groups(table.filter(pc.field("comparison") == text), compared)

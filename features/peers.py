@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,18 @@ from features.measures import MEASURES, Op
 from features.peer_groups import Compared, Groups, PeerGroups
 from features.peer_keys import Comparison, Keys, comparisons, peer_keys
 
-__all__ = ["Comparison", "Keys", "PeerGroups", "compare", "comparisons", "narrow", "peer_keys"]
+__all__ = [
+    "Comparison",
+    "Keys",
+    "PeerGroups",
+    "compare",
+    "comparisons",
+    "fewest",
+    "least_of",
+    "narrow",
+    "peer_keys",
+    "spread",
+]
 
 
 def narrow(catalogue: Catalogue) -> Catalogue:
@@ -153,34 +165,78 @@ def _made(
     subjects: Int64s,
 ) -> PeerGroups:
     once = _once(subjects, instants)
-    times, instant = np.unique(instants, return_inverse=True)
-    instant = instant.reshape(-1)
     by = {}
     for (one, places), known in zip(comparisons(catalogue).items(), keys, strict=True):
-        few = min(catalogue.features[place].least for place in places)
+        few = fewest(catalogue, one)
         rows = once[known.number[once] >= 0]
         # A key that never had enough people is not kept at all: it might tell of one of them.
-        code = known.number[rows].astype(np.int64) * max(len(times), 1) + instant[rows]
-        present, group, people = np.unique(code, return_inverse=True, return_counts=True)
-        large = np.unique(present[people >= few] // max(len(times), 1))
+        _, times = np.unique(instants[rows], return_inverse=True)
+        code = known.number[rows].astype(np.int64) * max(len(rows), 1) + times.reshape(-1)
+        present, people = np.unique(code, return_counts=True)
+        large = np.unique(present[people >= few] // max(len(rows), 1))
         rows = rows[np.isin(known.number[rows], large)]
-        names = sorted({known.names[n] for n in large.tolist()})
-        own = {name: place for place, name in enumerate(names)}
-        sorted_key = np.array([own.get(name, -1) for name in known.names], np.int64)
-        code = sorted_key[known.number[rows]] * max(len(times), 1) + instant[rows]
-        present, group, people = np.unique(code, return_inverse=True, return_counts=True)
-        group = group.reshape(-1)
-        by[one.text] = Groups(
-            tuple(names),
-            (present // max(len(times), 1)).astype(np.int32),
-            times[present % max(len(times), 1)] if len(present) else np.zeros(0, np.int64),
-            np.where(people < few, 0, people).astype(np.int32),
-            {
-                name: Compared.of(group, values[rows, catalogue.places[name]], len(present), least)
-                for name, least in _least(catalogue, places).items()
-            },
-        )
+        least = _least(catalogue, places)
+        columns = {name: values[rows, catalogue.places[name]] for name in least}
+        found = _spread(Keys(known.names, known.number[rows]), instants[rows], columns, least)
+        by[one.text] = replace(found, people=np.where(found.people < few, 0, found.people))
     return PeerGroups(by)
+
+
+def spread(
+    known: Keys,
+    instants: Int64s,
+    subjects: Int64s,
+    values: Mapping[str, Floats],
+    least: Mapping[str, int],
+) -> Groups:
+    """The groups of one comparison from its rows, the small ones among them.
+
+    Nothing is left out here, for a part of the rows cannot tell whether a key has enough people at
+    another time: whoever puts the parts together must set `people` under the fewest to 0, and drop
+    the keys that never had enough.
+
+    Args:
+        known: The key of each row.
+        instants: int64 [rows] prediction times, microseconds UTC.
+        subjects: int64 [rows].
+        values: The features compared, float32 [rows] each.
+        least: Fewest values that are worth keeping, of each feature compared.
+    """
+    once = _once(subjects, instants)
+    rows = once[known.number[once] >= 0]
+    columns = {name: column[rows] for name, column in values.items()}
+    return _spread(Keys(known.names, known.number[rows]), instants[rows], columns, least)
+
+
+def fewest(catalogue: Catalogue, one: Comparison) -> int:
+    """People under which a group of a comparison is not kept: the least of its columns."""
+    return min(catalogue.features[place].least for place in comparisons(catalogue)[one])
+
+
+def least_of(catalogue: Catalogue, one: Comparison) -> dict[str, int]:
+    """The features that a comparison compares, each with the fewest values any column needs."""
+    return _least(catalogue, comparisons(catalogue)[one])
+
+
+def _spread(
+    known: Keys, instants: Int64s, values: Mapping[str, Floats], least: Mapping[str, int]
+) -> Groups:
+    """The groups of rows that all have a key, each person once at an instant."""
+    names = sorted({known.names[n] for n in np.unique(known.number).tolist()})
+    own = {name: place for place, name in enumerate(names)}
+    sorted_key = np.array([own.get(name, -1) for name in known.names], np.int64)
+    times, instant = np.unique(instants, return_inverse=True)
+    many = max(len(times), 1)
+    code = sorted_key[known.number] * many + instant.reshape(-1)
+    present, group, people = np.unique(code, return_inverse=True, return_counts=True)
+    group = group.reshape(-1)
+    return Groups(
+        tuple(names),
+        (present // many).astype(np.int32),
+        times[present % many] if len(present) else np.zeros(0, np.int64),
+        people.astype(np.int32),
+        {name: Compared.of(group, values[name], len(present), few) for name, few in least.items()},
+    )
 
 
 def _once(subjects: Int64s, instants: Int64s) -> Int64s:

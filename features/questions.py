@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,11 @@ from features.settings import FeaturesSettings
 from features.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from features.catalogue import Catalogue, Feature
+    from features.peer_standing import Against
     from features.territory import Territory
 
-__all__ = ["Answer", "describe_feature", "explain_feature", "list_features"]
+__all__ = ["Answer", "describe_feature", "explain_feature", "list_features", "next_words"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,16 @@ class Answer:
     def text(self) -> str:
         """For a terminal."""
         return "\n".join(self.lines)
+
+
+def next_words(lang: str) -> str:
+    """What stands before the command that comes next, so that an answer is of one language.
+
+    Example:
+        >>> next_words("fr"), next_words("en")
+        ('Ensuite :', 'Next:')
+    """
+    return say("Next:", lang)
 
 
 def list_features(
@@ -90,7 +102,13 @@ def describe_feature(territory: Territory, name: str, *, lang: str = "fr") -> An
 
 
 def explain_feature(
-    territory: Territory, person: int, name: str, at: datetime, *, lang: str = "fr"
+    territory: Territory,
+    person: int,
+    name: str,
+    at: datetime,
+    *,
+    lang: str = "fr",
+    peers: Callable[[Catalogue, Feature], Against] | None = None,
 ) -> Answer:
     """The events behind one value of one person; see :func:`features.lineage.explain`.
 
@@ -100,6 +118,7 @@ def explain_feature(
         name: Name of the feature.
         at: Prediction time, UTC without zone.
         lang: `fr` or `en`.
+        peers: Gives the groups to compare with; asked only for a feature that compares peers.
 
     Raises:
         ConfigurationError: no such feature, with the nearest name.
@@ -122,7 +141,10 @@ def explain_feature(
             got="one that has no event",
             hint="Take a subject_id from a matrix or a score.",
         )
-    found = explain(events, person, at, feature, catalogue)
+    against = peers(catalogue, feature) if peers is not None and feature.among_peers else None
+    found = explain(
+        events, person, at, feature, catalogue, peers=against, smallest=settings.smallest_group
+    )
     zone = settings.timezone
     return Answer(
         as_dict(found, vocabulary, zone, lang), lineage_lines(found, vocabulary, zone, lang)

@@ -17,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from features.territory import Placed
+
 __all__ = [
     "CatalogueSettings",
     "CodeEntry",
@@ -351,12 +353,16 @@ def _known_zone(value: str) -> str:
     return value
 
 
-class FeaturesSettings(Section):
-    """The `features:` section: sources and their mapping, vocabulary, catalogue."""
+class FeaturesSettings(Section, Placed):
+    """The `features:` section: sources and their mapping, vocabulary, catalogue.
+
+    `smallest_group` is the fewest people that an aggregate is shown of, where a person reads it.
+    """
 
     timezone: str = "Europe/Paris"
     observation: Observation
     buckets: int = Field(default=16, ge=1, le=4096)
+    smallest_group: int = Field(default=11, ge=1)
     sources: dict[str, Source] = Field(min_length=1)
     vocabulary: list[CodeEntry] = []
     catalogue: CatalogueSettings = CatalogueSettings()

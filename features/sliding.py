@@ -19,6 +19,7 @@ __all__ = ["slide", "slide_sparse"]
 
 _COUNT, _ANY, _SUM, _MEAN = int(Step.COUNT), int(Step.ANY), int(Step.SUM), int(Step.MEAN)
 _LATEST, _EARLIEST, _PART = int(Step.LATEST), int(Step.EARLIEST), int(Step.PART)
+_STEPS = len(Step)
 _OUT, _STAYING, _LEAVING, _ENTERING = 0, 1, 2, 4
 """Whether an event is known and stands: no; yes; no longer, from this time on; from now on."""
 _HELD, _IN = _STAYING | _LEAVING, _STAYING | _ENTERING
@@ -26,24 +27,14 @@ _HELD, _IN = _STAYING | _LEAVING, _STAYING | _ENTERING
 
 
 @inlined
-def _touches(begin, column, place, wanted):  # type: ignore[no-untyped-def]
-    """Whether an event of a kind in a window changes a column."""
-    found = False
-    for k in range(begin[place], begin[place + 1]):
-        if column[k] == wanted:
-            found = True
-    return found
-
-
-@inlined
 def _change(  # type: ignore[no-untyped-def]
-    sign, event, window, windows, edge, low, high, first, begin, step, column, weight, kind, day,
-    value, time, state, row, part, whole, total,
+    sign, event, window, windows, begin, step, column, weight, kind, day, value, time, row, part,
+    whole, total, lost, losses,
 ):  # fmt: skip
     """Let an event enter (sign 1) or leave (sign -1) one window.
 
-    When the latest or earliest event of a column leaves, the next one is looked for among the
-    events from `low` to `high` that are in the window, which begins at `edge`, and stay.
+    A column whose latest or earliest event leaves while others stay is marked in `lost` by its
+    step, and counted in `losses`: see `_find`.
     """
     place = kind[event] * windows + window
     for k in range(begin[place], begin[place + 1]):
@@ -70,6 +61,9 @@ def _change(  # type: ignore[no-untyped-def]
                 own = -np.float32(day[event])
                 if part[c] == 0:
                     row[c] = np.nan
+                    if lost[c] == s:
+                        lost[c] = 0
+                        losses[s] -= 1
                 elif sign > 0:
                     if part[c] == 1:
                         row[c] = own
@@ -77,14 +71,9 @@ def _change(  # type: ignore[no-untyped-def]
                         row[c] = min(row[c], own)
                     else:
                         row[c] = max(row[c], own)
-                elif row[c] == own:
-                    i = high - 1 if s == _LATEST else low
-                    while i >= low and i < high:
-                        stays = state[i - first] & _IN != 0 and time[i] >= max(edge, NEVER + 1)
-                        if stays and _touches(begin, column, kind[i] * windows + window, c):
-                            row[c] = -np.float32(day[i])
-                            break
-                        i += -1 if s == _LATEST else 1
+                elif row[c] == own and lost[c] != s:
+                    lost[c] = s
+                    losses[s] += 1
         else:
             if s == _PART:
                 part[c] += sign
@@ -94,13 +83,36 @@ def _change(  # type: ignore[no-untyped-def]
 
 
 @inlined
+def _find(  # type: ignore[no-untyped-def]
+    window, windows, low, high, first, begin, column, kind, day, time, state, row, lost, losses,
+):  # fmt: skip
+    """Find the latest or earliest event of all marked columns at once, and unmark them.
+
+    The events from `low` to `high` are those of the window. Each is read at most twice for a
+    prediction time, however many of them left and whatever the number of columns.
+    """
+    for s in range(_LATEST, _EARLIEST + 1):
+        i = high - 1 if s == _LATEST else low
+        while losses[s] > 0 and low <= i < high:
+            if state[i - first] & _IN != 0 and time[i] != NEVER:
+                place = kind[i] * windows + window
+                for k in range(begin[place], begin[place + 1]):
+                    c = column[k]
+                    if lost[c] == s:
+                        row[c] = -np.float32(day[i])
+                        lost[c] = 0
+                        losses[s] -= 1
+            i += -1 if s == _LATEST else 1
+
+
+@inlined
 def _advance(  # type: ignore[no-untyped-def]
     t, since, oldest, first, last, low, high, pending, pendings, expiring, expirings, come, gone,
-    state, windows, begin, step, column, weight, kind, day, value, time, recorded, superseded,
-    row, part, whole, total,
+    state, begin, step, column, weight, kind, day, value, time, recorded, superseded, row, part,
+    whole, total, lost, losses,
 ):  # fmt: skip
     """Bring the state of one person from an earlier prediction time to `t`."""
-    kept, went = 0, 0
+    windows, kept, went = len(since), 0, 0
     for k in range(expirings):
         i = expiring[k]
         if superseded[i] < t:
@@ -157,21 +169,25 @@ def _advance(  # type: ignore[no-untyped-def]
             else:
                 break
             _change(
-                -1, i, w, windows, edge, lowest, high, first, begin, step, column, weight, kind,
-                day, value, time, state, row, part, whole, total,
+                -1, i, w, windows, begin, step, column, weight, kind, day, value, time, row, part,
+                whole, total, lost, losses,
             )  # fmt: skip
         for k in range(came):
             i = come[k]
             if time[i] >= edge:
                 _change(
-                    1, i, w, windows, edge, lowest, high, first, begin, step, column, weight, kind,
-                    day, value, time, state, row, part, whole, total,
+                    1, i, w, windows, begin, step, column, weight, kind, day, value, time, row,
+                    part, whole, total, lost, losses,
                 )  # fmt: skip
         # What came too old for the window was never in it.
         lowest = max(lowest, passed)
         while lowest < high and time[lowest] < edge:
             lowest += 1
         low[w] = lowest
+        _find(
+            w, windows, lowest, high, first, begin, column, kind, day, time, state, row, lost,
+            losses,
+        )  # fmt: skip
     for k in range(went):
         state[gone[k] - first] = _OUT
     for k in range(came):
@@ -215,6 +231,8 @@ def slide(
     part = np.zeros(len(empty), np.int32)
     whole = np.zeros(len(empty), np.int32)
     total = np.zeros(len(empty), np.float64)
+    lost = np.zeros(len(empty), np.uint8)
+    losses = np.zeros(_STEPS, np.int64)
     low = np.zeros(windows, np.int64)
     since = np.zeros(windows, np.int64)
     state = np.zeros(256, np.uint8)
@@ -244,7 +262,8 @@ def slide(
                 back = back or edge < since[w]
                 since[w] = edge
             if back:
-                row[:] = empty
+                for f in range(len(empty)):  # copying a slice compiles far more code
+                    row[f] = empty[f]
                 part[:] = 0
                 whole[:] = 0
                 total[:] = 0.0
@@ -252,8 +271,8 @@ def slide(
                 high, pendings, expirings = from_event, 0, 0
             high, pendings, expirings = _advance(
                 t, since, oldest, from_event, to_event, low, high, pending, pendings, expiring,
-                expirings, come, gone, state, windows, begin, step, column, weight, kind, day,
-                value, time, recorded, superseded, row, part, whole, total,
+                expirings, come, gone, state, begin, step, column, weight, kind, day, value, time,
+                recorded, superseded, row, part, whole, total, lost, losses,
             )  # fmt: skip
             r = rows.order[place] - base
             if plain:
@@ -309,6 +328,8 @@ def slide_sparse(
     part = np.zeros(len(empty), np.int32)
     whole = np.zeros(len(empty), np.int32)
     total = np.zeros(len(empty), np.float64)
+    lost = np.zeros(len(empty), np.uint8)
+    losses = np.zeros(_STEPS, np.int64)
     low = np.zeros(windows, np.int64)
     since = np.zeros(windows, np.int64)
     state = np.zeros(256, np.uint8)
@@ -363,8 +384,8 @@ def slide_sparse(
                 high, pendings, expirings = from_event, 0, 0
             high, pendings, expirings = _advance(
                 t, since, oldest, from_event, to_event, low, high, pending, pendings, expiring,
-                expirings, come, gone, state, windows, begin, step, column, weight, kind, day,
-                value, time, recorded, superseded, row, part, whole, total,
+                expirings, come, gone, state, begin, step, column, weight, kind, day, value, time,
+                recorded, superseded, row, part, whole, total, lost, losses,
             )  # fmt: skip
             today = np.float32(rows.day[instant])
             before = written

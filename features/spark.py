@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
     from features.peers import Comparison, Keys, PeerGroups
 
-__all__ = ["BLOCK", "spark_matrix"]
+__all__ = ["BLOCK", "MARK", "PEER_KEY", "blocks", "functions", "spark_matrix", "together"]
 
 BLOCK = 64 << 20
 """Bytes of events, cohort rows and features that a task has in memory at once, unless one person
 has more."""
 
+PEER_KEY = "peer_key/"
+"""How the columns with the keys of a row's peers begin; the number of the comparison follows."""
 _SEEN = "last_seen/"
-_MARK = "together"
+MARK = "together"
 """Column, int64, whose equal values must meet: a person, or the hash of a key and an instant."""
 
 Batches = Iterator[pa.RecordBatch]
@@ -41,6 +43,7 @@ def spark_matrix(
     partitions: int | None = None,
     peers: PeerGroups | None = None,
     last_seen: bool = False,
+    peer_keys: bool = False,
 ) -> DataFrame:
     """The features of each cohort row, equal to `compute_matrix` to the last bit.
 
@@ -61,47 +64,65 @@ def spark_matrix(
             cohort at each prediction time; one task then holds everyone of a group.
         last_seen: Whether to add a column `last_seen/{group}`: int, local calendar day of the
             group's latest event.
+        peer_keys: Whether to add a column `peer_key/{n}` for each comparison of people: text, whose
+            peer the row is. :func:`features.spark_peers.spark_peers` needs them to keep the groups
+            with a model.
 
     Returns:
         The columns of the cohort, then a float column for each feature, NaN = missing. The order of
         the rows is Spark's.
 
     Raises:
-        ConfigurationError: pyspark is not installed.
+        ConfigurationError: pyspark is not installed, or keys are asked for with groups given.
         DataError: columns are missing, of both frames at once.
     """
-    f = _functions()
+    f = functions()
     engine = Engine(catalogue, last_seen=last_seen)
     replaced = "superseded_at" if "superseded_at" in events.columns else "event_id"
     wanted = tuple(dict.fromkeys([*engine.columns, replaced]))
     _check(events, cohort, wanted, catalogue)
-    size = () if partitions is None else (partitions,)
-
-    def together(frame: DataFrame) -> DataFrame:
-        """What is equal in the first column, in one partition and side by side."""
-        return frame.repartition(*size, _MARK).sortWithinPartitions(_MARK)
-
-    person = f.col("subject_id").cast("long").alias(_MARK)
+    if peer_keys and peers is not None:
+        raise ConfigurationError(
+            "computing a matrix with Spark: peer_keys together with peers",
+            expected="one of the two: groups given need not be made",
+            hint="Leave out peer_keys.",
+        )
+    person = f.col("subject_id").cast("long").alias(MARK)
     both = events.select(person, f.struct(*wanted).alias("event")).unionByName(
         cohort.select(person, f.struct("*").alias("row")), allowMissingColumns=True
     )
     sent = None if peers is None else _sent(peers)
     compared = _comparisons(catalogue) if peers is None else ()
     schema, names = _schema(cohort, engine, len(compared))
-    found = together(both).mapInArrow(_mapping(catalogue.to_json(), last_seen, sent), schema)
+    found = together(both, partitions).mapInArrow(
+        _mapping(catalogue.to_json(), last_seen, sent), schema
+    )
     place = {name: _column(at) for at, name in enumerate(names)}
     whose = [_column(cohort.columns.index(name)) for name in ("subject_id", "prediction_time")]
     for at, one in enumerate(compared, start=len(names)):
         some, key = _part(catalogue, one), _column(at)
         # Rows without a key have no peers, and may be anywhere.
         apart = f.xxhash64(f.coalesce(f.col(key), f.col(whose[0]).cast("string")), whose[1])
-        marked = found.select(apart.alias(_MARK), *map(_column, range(len(schema))))
+        marked = found.select(apart.alias(MARK), *map(_column, range(len(schema))))
         columns = (*whose, key, *(place[name] for name in some.names))
-        found = together(marked).mapInArrow(_comparing(some.to_json(), columns), schema)
+        found = together(marked, partitions).mapInArrow(_comparing(some.to_json(), columns), schema)
+    if peer_keys:
+        names = [*names, *(f"{PEER_KEY}{at}" for at in range(len(compared)))]
     return found.select(*map(_column, range(len(names)))).toDF(*names)
 
 
-def _functions() -> Any:
+def together(frame: DataFrame, partitions: int | None) -> DataFrame:
+    """What is equal in the column of marks, in one partition and side by side."""
+    size = () if partitions is None else (partitions,)
+    return frame.repartition(*size, MARK).sortWithinPartitions(MARK)
+
+
+def functions() -> Any:
+    """Spark's functions on columns.
+
+    Raises:
+        ConfigurationError: pyspark is not installed.
+    """
     try:
         from pyspark.sql import functions
     except ModuleNotFoundError as error:
@@ -157,7 +178,7 @@ def _mapping(text: str, last_seen: bool, sent: bytes | None) -> Callable[[Batche
 
     def work(batches: Batches) -> Batches:
         engine = _engine(text, last_seen)
-        for block in _blocks(batches, 4 * (len(engine.catalogue) + engine.groups)):
+        for block in blocks(batches, 4 * (len(engine.catalogue) + engine.groups)):
             yield from _computed(engine, block, sent).to_batches()
 
     return work
@@ -173,7 +194,7 @@ def _comparing(text: str, columns: Sequence[str]) -> Callable[[Batches], Batches
 
     def work(batches: Batches) -> Batches:
         catalogue = _engine(text, False).catalogue
-        for block in _blocks(batches, 0):
+        for block in blocks(batches, 0):
             yield from _compared(catalogue, block, columns).to_batches()
 
     return work
@@ -184,7 +205,7 @@ def _engine(text: str, last_seen: bool) -> Engine:
     return Engine(Catalogue.from_json(text), last_seen=last_seen)
 
 
-def _blocks(batches: Batches, width: int) -> Iterator[pa.Table]:
+def blocks(batches: Batches, width: int) -> Iterator[pa.Table]:
     """Successive rows, those with one mark together, of about `BLOCK` bytes with their results.
 
     Args:
@@ -201,7 +222,7 @@ def _blocks(batches: Batches, width: int) -> Iterator[pa.Table]:
         if size < most:
             continue
         table = pa.Table.from_batches(held)
-        mark = table.column(_MARK).to_numpy()
+        mark = table.column(MARK).to_numpy()
         cut = int(np.searchsorted(mark, mark[-1]))
         if cut:
             yield table.slice(0, cut)
@@ -310,7 +331,7 @@ def _compared(catalogue: Catalogue, block: pa.Table, columns: Sequence[str]) -> 
         np.asarray(person.cast(pa.int64()), np.int64),
     )
     found: dict[str, Any] = {
-        name: _in_utc(block.column(name)) for name in block.column_names if name != _MARK
+        name: _in_utc(block.column(name)) for name in block.column_names if name != MARK
     }
     for feature, name, column in zip(catalogue.features, columns[3:], values.T, strict=True):
         if feature.among_peers:

@@ -2,91 +2,63 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from io import RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from filelock import FileLock
 
 from features.arrays import Rows
-from features.blocks import writing
-from features.catalogue import Catalogue
+from features.catalogue import Catalogue, Feature
+from features.catalogue_file import empty_values, read_catalogue, write_catalogue
 from features.cohort_rows import read_cohort
 from features.engine import Engine, cores
 from features.errors import ConfigurationError, DataError
 from features.layout import slides
+from features.measures import MEASURES
+from features.part_folder import column_name
 from features.parts import Part, in_parts, parts_of
 from features.preparation import Prepared
 from features.sliding import slide_sparse
+from features.sparse_block import SparseBlock, cover
+from features.sparse_matrix import SparseMatrix, catalogue_file
+from features.store import part_name
 
 if TYPE_CHECKING:
     import pandas as pd
-    from scipy.sparse import csr_array
 
     from features.timelines import Timelines
 
-__all__ = ["SparseMatrix", "build_sparse"]
+__all__ = ["SparseMatrix", "build_sparse", "sparse_as_zero"]
 
 Progress = Callable[[str, float], None]
 
 ROOM = 1 << 20
-"""Values of a block, unless the rows of one person need more."""
+"""Values of a block of memory, unless the rows of one person need more."""
 EVENTS_AT_ONCE = 500_000
 ROWS_AT_ONCE = 100_000
 
 
-@dataclass(frozen=True, eq=False)
-class SparseMatrix:
-    """A matrix in compressed sparse rows on disk, by person and time.
+def sparse_as_zero(feature: Feature) -> bool:
+    """Whether a column can be sparse, and what is not written in it is 0.
 
-    A value that is not written is that of a person without events: `empty`, by column.
+    Those are the columns that SciPy and LightGBM read as they are: `SparseMatrix.csr`.
 
-    Attributes:
-        folder: Where it lies.
-        cohort: The rows, in the order on disk.
-        columns: How many columns there are.
-        sizes: Rows of each part.
-        empty: float32 [columns].
-        values: How many values were written.
+    Example:
+        >>> from dataclasses import replace
+        >>> seen = Feature("seen.count.90d", "seen", "count", 90, "contact",
+        ...                {"fr": "Rendez-vous", "en": "Appointments"}, "count", ("C//A//SEEN",))
+        >>> sparse_as_zero(seen), sparse_as_zero(replace(seen, measure="mean"))
+        (True, False)
     """
-
-    folder: Path
-    cohort: pa.Table = field(repr=False)
-    columns: int
-    sizes: tuple[int, ...] = field(repr=False)
-    empty: npt.NDArray[np.float32] = field(repr=False)
-    values: int
-
-    def parts(self) -> Iterator[csr_array]:
-        """The rows part by part, as SciPy arrays over files that are not read before they are used.
-
-        Raises:
-            DataError: a column whose empty value is not 0; SciPy would take it for 0.
-        """
-        from scipy.sparse import csr_array
-
-        odd = int((self.empty != 0).sum())
-        if odd:
-            raise DataError(
-                f"reading a sparse matrix: {odd} column(s) are missing, not 0, without events",
-                expected="counts, sums and flags",
-                got=f"{odd} other column(s) of {self.columns}",
-                hint="Read `raw_parts`, or build those columns with build_store.",
-            )
-        for counts, indices, data in self.raw_parts():
-            indptr = np.append(0, np.cumsum(counts))
-            yield csr_array((data, indices, indptr), shape=(len(counts), self.columns))
-
-    def raw_parts(self) -> Iterator[tuple[npt.NDArray[Any], ...]]:
-        """Part by part: values of each row, their columns (ascending in a row), and they."""
-        for number in range(len(self.sizes)):
-            kinds = ("counts", "indices", "data")
-            files = [self.folder / f"part-{number:05d}.{kind}.npy" for kind in kinds]
-            yield tuple(np.load(file, mmap_mode="r") for file in files)
+    return slides(feature) and MEASURES[feature.measure].empty == 0
 
 
 def build_sparse(
@@ -95,18 +67,24 @@ def build_sparse(
     cohort: pa.Table | pd.DataFrame,
     catalogue: Catalogue,
     *,
+    events_at_once: int = EVENTS_AT_ONCE,
     progress: Progress | None = None,
 ) -> SparseMatrix:
     """The features of each cohort row in sparse form, straight to disk; memory stays bounded.
 
-    Worth it beyond about a thousand columns: time and size follow the events, not the columns.
+    Worth it beyond about a thousand columns: time and size follow the events, not the columns. As
+    in `features.store.build_store`, what is there already is kept: a part is named by the data it
+    was read from and by its rows, its columns by their definitions. An interrupted build goes on,
+    an added column computes only itself, and nothing is removed before the new matrix is whole.
 
     Args:
-        folder: Where it goes; what lies there of an earlier build is replaced.
+        folder: Where the store lies, apart from that of dense matrices; made when it is not there.
         timelines: The territory's timelines, or a table of events with all their versions.
         cohort: Columns `subject_id` and `prediction_time` (UTC).
         catalogue: Columns of count, any, sum, mean, days_since_last, days_since_first, tenure,
             trend and share over windows that end at the prediction time.
+        events_at_once: Events of a part at most, unless one person has more; each core works on
+            one part.
         progress: Told the step and the share done.
 
     Raises:
@@ -139,15 +117,99 @@ def build_sparse(
         )
     home = Path(folder)
     home.mkdir(parents=True, exist_ok=True)
-    (home / "sparse.json").unlink(missing_ok=True)
-    for old in home.glob("part-*.npy"):
-        old.unlink()
-    asked, subject, instant = read_cohort(cohort)
-    engine = Engine(catalogue, last_seen=False)
-    parts = parts_of(timelines, subject, instant, events=EVENTS_AT_ONCE, rows=ROWS_AT_ONCE)
+    with FileLock(home / ".lock"):
+        tell("reading the cohort", 0.0)
+        asked, subject, instant = read_cohort(cohort)
+        parts = parts_of(timelines, subject, instant, events=events_at_once, rows=ROWS_AT_ONCE)
+        data = _digest(timelines) if isinstance(timelines, pa.Table) else timelines
+        names = [part_name(part, data, catalogue) for part in parts]
+        work = _Work(home, timelines, catalogue, names)
+        if not work.own_file.is_file():
+            write_catalogue(catalogue, work.own_file)
+        done: dict[int, _Done] = {}
+        for one in in_parts(parts, work.part, cores()):
+            done[one.part] = one
+            tell("computing the features", 0.05 + 0.9 * len(done) / len(parts))
+        places = np.concatenate([part.places for part in parts])
+        matrix = SparseMatrix(
+            home,
+            asked.take(pa.array(places, pa.int64())),
+            catalogue.hash,
+            tuple(names),
+            tuple(len(part.places) for part in parts),
+            tuple(done[part.number].blocks for part in parts),
+            len(catalogue),
+            empty_values(tuple(feature.measure for feature in catalogue.features)),
+            sum(one.values for one in done.values()),
+            None if isinstance(timelines, pa.Table) else timelines.version,
+            sum(one.computed for one in done.values()),
+        )
+        matrix.sign()
+    tell("features", 1.0)
+    return matrix
 
-    def work(part: Part, threads: int) -> int:
-        prepared = engine.prepare(part.events(timelines, engine.columns), part.people)
+
+@dataclass(frozen=True)
+class _Done:
+    """What was done for a part: the blocks that hold its columns, and how many values they hold."""
+
+    part: int
+    blocks: tuple[str, ...]
+    values: int
+    computed: bool
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is done for each part of a build."""
+
+    folder: Path
+    timelines: Timelines | pa.Table
+    catalogue: Catalogue
+    names: Sequence[str]
+
+    @property
+    def own_file(self) -> Path:
+        """The catalogue's file."""
+        return catalogue_file(self.folder, self.catalogue.hash[:20])
+
+    def part(self, part: Part, threads: int) -> _Done:
+        """Compute the columns of a part that are not there."""
+        folder = self.folder / "parts" / self.names[part.number]
+        own = SparseBlock(folder, self.catalogue.hash[:20])
+        if own.whole:
+            return _Done(part.number, (own.name,), len(own.read()[1]), computed=False)
+        have = {
+            block.name: self._names_of[block.name]
+            for block in SparseBlock.all_of(folder)
+            if block.name in self._names_of
+        }
+        taken = cover(self._wanted, have) if have else {}
+        if not taken:
+            values = self._compute(part, own, self.catalogue)
+            return _Done(part.number, (own.name,), values, computed=True)
+        values = 0
+        left = np.ones(len(self.catalogue), np.bool_)
+        for name, (source, target) in taken.items():
+            left[target] = False
+            times = np.bincount(source, minlength=len(have[name]))
+            values += int(times[SparseBlock(folder, name).read()[1]].sum())
+        blocks = tuple(taken)
+        if left.any():
+            features = tuple(self.catalogue.features[place] for place in np.flatnonzero(left))
+            some = Catalogue(features, self.catalogue.timezone, self.catalogue.service_of)
+            file = catalogue_file(self.folder, some.hash[:20])
+            if not file.is_file():
+                write_catalogue(some, file)
+            block = SparseBlock(folder, some.hash[:20])
+            values += self._compute(part, block, some)
+            blocks += (block.name,)
+        return _Done(part.number, blocks, values, computed=bool(left.any()))
+
+    def _compute(self, part: Part, block: SparseBlock, catalogue: Catalogue) -> int:
+        """Write a block; returns how many values it holds."""
+        engine = Engine(catalogue, last_seen=False)
+        prepared = engine.prepare(part.events(self.timelines, engine.columns), part.people)
         if not prepared.exact:
             raise DataError(
                 "building a sparse matrix: sums of these values are not exact in 64 bits",
@@ -156,27 +218,29 @@ def build_sparse(
                 hint="Leave sum and mean out, or build with build_store.",
             )
         rows = engine.rows(part.subject, part.instant, part.people)
-        return _write(home, part, prepared, rows, engine)
+        return _write(block, prepared, rows, engine)
 
-    values = 0
-    for done, written in enumerate(in_parts(parts, work, cores()), start=1):
-        values += written
-        tell("computing the features", done / len(parts))
-    places = np.concatenate([part.places for part in parts])
-    sizes = tuple(len(part.places) for part in parts)
-    empty = engine.layout.arrays["empty"]
-    said = {"catalogue": catalogue.hash, "sizes": sizes, "values": values}
-    with writing(home / "sparse.json") as stream:
-        stream.write(json.dumps(said).encode())
-    rows = asked.take(pa.array(places, pa.int64()))
-    return SparseMatrix(home, rows, len(catalogue), sizes, empty, values)
+    @cached_property
+    def _wanted(self) -> list[str]:
+        """Name on disk of each column."""
+        return [column_name(feature) for feature in self.catalogue.features]
+
+    @cached_property
+    def _names_of(self) -> dict[str, list[str]]:
+        """Names on disk of the columns of each block of other catalogues that the store knows."""
+        found = {}
+        for file in sorted(self.folder.glob("catalogue-*.parquet")):
+            if file != self.own_file:
+                features = read_catalogue(file).features
+                found[file.stem.removeprefix("catalogue-")] = [column_name(f) for f in features]
+        return found
 
 
-def _write(home: Path, part: Part, prepared: Prepared, rows: Rows, engine: Engine) -> int:
-    """Write the rows of one part block by block; returns how many values there are."""
+def _write(block: SparseBlock, prepared: Prepared, rows: Rows, engine: Engine) -> int:
+    """Write the rows of one part; returns how many values there are."""
     plan = engine.plans(prepared).sliding
     people = len(prepared.people)
-    counts = np.zeros(len(part.places), np.int64)
+    counts = np.zeros(len(rows.order), np.int64)
     room = ROOM
     indices, data = np.empty(room, np.int32), np.empty(room, np.float32)
     found: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]] = []
@@ -191,12 +255,34 @@ def _write(home: Path, part: Part, prepared: Prepared, rows: Rows, engine: Engin
             continue
         found.append((indices[:written].copy(), data[:written].copy()))
         person = after
-    name = f"part-{part.number:05d}"
-    columns = [np.concatenate([one[k] for one in found] or [indices[:0]]) for k in (0, 1)]
-    for kind, array in (("counts", counts), ("indices", columns[0]), ("data", columns[1])):
-        with writing(home / f"{name}.{kind}.npy") as stream:
-            np.save(stream, array)
-    return len(columns[0])
+    columns = np.concatenate([one[0] for one in found] or [indices[:0]])
+    block.write(counts, columns, np.concatenate([one[1] for one in found] or [data[:0]]))
+    return len(columns)
+
+
+class _Hash(RawIOBase):
+    """A stream that keeps nothing of what is written but its hash."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = sha256()
+
+    def writable(self) -> bool:
+        """It takes content."""
+        return True
+
+    def write(self, content: Any) -> int:
+        """Take content."""
+        self.said.update(content)
+        return len(content)
+
+
+def _digest(events: pa.Table) -> str:
+    """Sha256 of a table; other chunks or dictionaries of the same rows may give another."""
+    kept = _Hash()
+    with pa.ipc.new_stream(kept, events.schema) as stream:
+        stream.write_table(events)
+    return kept.said.hexdigest()
 
 
 def _silent(step: str, share: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -42,6 +42,9 @@ _STEPS = {
     Op.DAYS_SINCE_FIRST: Step.EARLIEST,
     Op.SHARE: Step.PART,
 }
+
+_BATCH = 1_000_000
+"""Steps that are put in order together."""
 
 
 def sliding_plan(layout: Layout, services: Sequence[str], *, last_seen: bool) -> SlidingPlan:
@@ -108,19 +111,53 @@ class _Steps:
     def plan(self, empty: np.ndarray, daily: np.ndarray, width: int) -> SlidingPlan:
         """All steps as arrays, for each kind and window in the order of the columns."""
         windows = max(len(self.windows), 1)
-        lengths = [len(found[0]) for found in self.found]
-        kind = np.concatenate([found[0] for found in self.found] or [np.zeros(0, np.int64)])
-        rest = [np.repeat([found[i] for found in self.found], lengths) for i in (1, 2, 3, 4)]
-        place = kind * windows + rest[0].astype(np.int64)
-        order = np.argsort(place, kind="stable")
-        counts = np.bincount(place, minlength=self.kinds.count * windows)
+        begin = self.begin(windows)
+        column, step = np.empty(begin[-1], np.int32), np.empty(begin[-1], np.int32)
+        weight = np.empty(begin[-1], np.float32)
+        following = begin[:-1].copy()
+        for batch in self.batches():
+            place = np.concatenate([kinds * windows + at for kinds, at, _, _, _ in batch])
+            which = np.repeat(np.arange(len(batch)), [len(found[0]) for found in batch])
+            order = np.argsort(place, kind="stable")
+            place, which = place[order], which[order]
+            # Where each run of one place begins, so that its steps follow those of earlier batches.
+            starts = np.flatnonzero(np.diff(place, prepend=-1))
+            lengths = np.diff(np.append(starts, len(place)))
+            after = np.arange(len(place)) - np.repeat(starts, lengths)
+            found = following[place] + after
+            following[place[starts]] += lengths
+            step[found] = np.array([one[2] for one in batch], np.int32)[which]
+            column[found] = np.array([one[3] for one in batch], np.int32)[which]
+            weight[found] = np.array([one[4] for one in batch], np.float32)[which]
         return SlidingPlan(
             window=np.array(list(self.windows) or [0], np.int32),
-            begin=np.append(0, np.cumsum(counts)).astype(np.int32),
-            step=rest[1][order].astype(np.int32),
-            column=rest[2][order].astype(np.int32),
-            weight=rest[3][order].astype(np.float32),
+            begin=begin.astype(np.int32),
+            step=step,
+            column=column,
+            weight=weight,
             empty=empty,
             daily=daily,
             columns=width,
         )
+
+    def begin(self, windows: int) -> np.ndarray:
+        """Where the steps of each kind and window begin, and where the last ends: int64."""
+        begin = np.zeros(self.kinds.count * windows + 1, np.int64)
+        for batch in self.batches():
+            places = np.concatenate([kinds * windows + at + 1 for kinds, at, _, _, _ in batch])
+            found, counts = np.unique(places, return_counts=True)
+            begin[found] += counts
+        return np.cumsum(begin, out=begin)
+
+    def batches(self) -> Iterator[list[tuple[np.ndarray, int, int, int, float]]]:
+        """The steps found, few at a time: sorted whole they would take several times their room."""
+        batch: list[tuple[np.ndarray, int, int, int, float]] = []
+        room = _BATCH
+        for found in self.found:
+            batch.append(found)
+            room -= len(found[0])
+            if room <= 0:
+                yield batch
+                batch, room = [], _BATCH
+        if batch:
+            yield batch

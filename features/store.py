@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 
     from features.timelines import Timelines
 
-__all__ = ["Built", "build_store"]
+__all__ = ["WIDE", "Built", "build_store", "part_name"]
 
 Progress = Callable[[str, float], None]
 
+WIDE = 1_000
+"""Columns beyond which compressed sparse rows take less time and room, where they are possible."""
 FORMAT = 1
 """Raised when a kernel changes what a value is, so that stored columns are computed again."""
 EVENTS_AT_ONCE = 1_000_000
@@ -86,7 +89,16 @@ def build_store(
 
     Raises:
         DataError: cohort columns missing, of the wrong type, or null.
+
+    Warns:
+        UserWarning: there are so many columns that a sparse matrix would serve better.
     """
+    if len(catalogue) > WIDE:
+        warnings.warn(
+            f"a matrix of {len(catalogue)} columns: beyond about {WIDE}, compressed sparse rows "
+            "take less time and room: `jalon features build TERRITORY --sparse`, or build_sparse",
+            stacklevel=2,
+        )
     Path(folder).mkdir(parents=True, exist_ok=True)
     with FileLock(Path(folder) / ".lock"):
         return _built(
@@ -107,7 +119,7 @@ def _built(
     tell("reading the cohort", 0.0)
     asked, subject, instant = read_cohort(cohort)
     parts = parts_of(timelines, subject, instant, events=events_at_once, rows=ROWS_AT_ONCE)
-    names = [_part_name(part, timelines, catalogue) for part in parts]
+    names = [part_name(part, timelines, catalogue) for part in parts]
     work = _Work(folder, timelines, catalogue, names, last_seen)
     done: list[int] = []
     for columns in in_parts(parts, work.part, cores()):
@@ -172,9 +184,18 @@ class _Work:
         return len(new) + len(days)
 
 
-def _part_name(part: Part, timelines: Timelines, catalogue: Catalogue) -> str:
-    data = None
-    if part.chunk is not None:
+def part_name(part: Part, timelines: Timelines | str, catalogue: Catalogue) -> str:
+    """Name of a part: the same as long as its rows and the data that they are computed from are.
+
+    Args:
+        part: Of a cohort.
+        timelines: What it is read from; of a table of events, what says which they are.
+        catalogue: Gives the time zone and the services.
+    """
+    data: list[object] | str | None = None
+    if isinstance(timelines, str):
+        data = timelines
+    elif part.chunk is not None:
         chunk = part.chunk
         data = [timelines.fingerprint(chunk.bucket), chunk.first, chunk.last]
     rows = sha256(part.subject.tobytes() + part.instant.tobytes()).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,21 +15,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.blocks import Block, writing
+from features.blocks import ROWS, Block, writing
 from features.catalogue import Catalogue, Feature
-from features.errors import DataError
 from features.layout import groups_of
 from features.matrix import Matrix
 from features.matrix_file import table_bytes
 from features.part_folder import PartFolder, column_name, digest, seen_name
+from features.signed import check_parts, kept, prune, read_signed, write_signed
 
 if TYPE_CHECKING:
     from features.peers import PeerGroups
 
 __all__ = ["StoredMatrix", "comparisons_name"]
 
-KEPT = 3
-"""Matrices whose files stay in a store: the newest ones."""
+COMMAND = "jalon features build TERRITORY"
 
 
 def comparisons_name(catalogue: Catalogue) -> str | None:
@@ -116,28 +114,43 @@ class StoredMatrix:
         values = np.empty((self.rows, len(self.catalogue)), np.float32)
         for rows, block in self.blocks():
             values[self.places[rows]] = block
-        seen = [seen_name(one) for one in groups_of(self.catalogue).values()]
-        seen = seen if self.last_seen else []
-        days = np.empty((self.rows, len(seen)), np.int32)
+        return Matrix(
+            values, self.catalogue, self.cohort, self._days(), self.data_version, self.peers()
+        )
+
+    def _days(self) -> npt.NDArray[np.int32]:
+        """Day of each group's latest event, in the order of the cohort."""
+        days = np.empty((self.rows, len(self._seen)), np.int32)
         first = 0
+        for part in self._days_of_parts():
+            days[self.places[first : first + len(part)]] = part
+            first += len(part)
+        return days
+
+    def _days_of_parts(self) -> Iterator[npt.NDArray[np.int32]]:
         for part, size in zip(self.parts, self.sizes, strict=True):
-            room = np.empty((size, len(seen)), np.int32)
-            if seen:
-                self._folder(part).read(seen, room, 0)
-            days[self.places[first : first + size]] = room
-            first += size
-        return Matrix(values, self.catalogue, self.cohort, days, self.data_version, self.peers())
+            room = np.empty((size, len(self._seen)), np.int32)
+            if self._seen:
+                self._folder(part).read(self._seen, room, 0)
+            yield room
+
+    @cached_property
+    def _seen(self) -> list[str]:
+        """Names on disk of the columns of days."""
+        if not self.last_seen:
+            return []
+        return [seen_name(one) for one in groups_of(self.catalogue).values()]
 
     def memmap(self) -> np.memmap[Any, np.dtype[np.float32]]:
         """The values as an array on disk, float32 [rows, columns], by person and time.
 
         LightGBM and scikit-learn read it without the whole being in memory. It is written at the
-        first call and found again at the next.
+        first call and found again at the next, until another matrix is built in the store.
 
         Returns:
             A read-only array; `keys` says whose the rows are.
         """
-        file = self.folder / f"values-{self.hash[:20]}.npy"
+        file = self._values_file
         if not file.is_file():
             with writing(file) as stream:
                 shape = (self.rows, len(self.catalogue))
@@ -147,6 +160,36 @@ class StoredMatrix:
                 for _, block in self.blocks():
                     stream.write(np.ascontiguousarray(block).data)
         return np.load(file, mmap_mode="r")
+
+    @property
+    def _values_file(self) -> Path:
+        return self.folder / f"values-{self.hash[:20]}.npy"
+
+    def content_hash(self) -> str:
+        """What `matrix().hash` says, without the whole matrix in memory.
+
+        It is the same wherever the matrix was computed, which `hash` is not: that one names the
+        files it was computed from.
+        """
+        said = sha256(f"{self.catalogue.hash} {self.data_version}".encode())
+        said.update(str((self.rows, len(self.catalogue))).encode())
+        for start in range(0, self.rows, ROWS):
+            # Mapped anew for each block, so that pages read before count as memory no longer.
+            said.update(self.memmap()[self.on_disk[start : start + ROWS]].data)
+        said.update(str((self.rows, len(self._seen))).encode())
+        if (np.diff(self.places) == 1).all():
+            for days in self._days_of_parts():
+                said.update(days.data)
+        else:
+            said.update(self._days().data)
+        for part in table_bytes(self.cohort):
+            said.update(part)
+        return said.hexdigest()
+
+    @cached_property
+    def on_disk(self) -> npt.NDArray[np.int64]:
+        """Row on disk of each row of the cohort: the inverse of `places`."""
+        return np.argsort(self.places)
 
     def keys(self) -> pa.Table:
         """The cohort in the order on disk: that of `blocks` and `memmap`."""
@@ -211,10 +254,6 @@ class StoredMatrix:
 
     def sign(self) -> Path:
         """Write what the matrix is beside its parts, and remove parts of matrices long replaced."""
-        cohort = self.folder / f"rows-{self.hash[:20]}.parquet"
-        with writing(cohort) as stream:
-            table = self.cohort.append_column("_place_on_disk", pa.array(np.argsort(self.places)))
-            pq.write_table(table, stream, compression="zstd")
         peers = self._peers_file()
         said = {
             "hash": self.hash,
@@ -225,8 +264,8 @@ class StoredMatrix:
             "last_seen": self.last_seen,
             "peers": peers and peers.name,
         }
-        with writing(self.file) as stream:
-            stream.write(json.dumps(said, ensure_ascii=False, indent=1).encode())
+        places = pa.array(np.argsort(self.places))
+        write_signed(self.file, said, self.cohort.append_column("_place_on_disk", places))
         self._prune()
         return self.file
 
@@ -238,16 +277,7 @@ class StoredMatrix:
             DataError: no such file, or parts of it are gone.
         """
         path = Path(file)
-        try:
-            said = json.loads(path.read_text(encoding="utf-8"))
-            rows = pq.read_table(path.with_name(f"rows-{said['hash'][:20]}.parquet"))
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(
-                f"opening matrix {path}",
-                expected="a file written by `jalon features build`",
-                got=type(error).__name__,
-                hint="Run `jalon features build TERRITORY`.",
-            ) from error
+        said, rows = read_signed(path, COMMAND)
         places = np.argsort(rows["_place_on_disk"].to_numpy())
         found = cls(
             path.parent,
@@ -260,13 +290,7 @@ class StoredMatrix:
             said["last_seen"],
         )
         gone = sum(not found._folder(part).path.is_dir() for part in found.parts)
-        if gone:
-            raise DataError(
-                f"opening matrix {path}",
-                expected=f"{len(found.parts)} parts",
-                got=f"{gone} missing",
-                hint="Run `jalon features build TERRITORY`.",
-            )
+        check_parts(path, gone, len(found.parts), COMMAND)
         return found
 
     def _folder(self, part: str) -> PartFolder:
@@ -280,27 +304,13 @@ class StoredMatrix:
         return self.folder / f"peers-{digest(compared, wanted)}.parquet"
 
     def _prune(self) -> None:
-        signed = sorted(self.folder.glob("matrix-*.json"), key=lambda f: f.stat().st_mtime_ns)
-        for old in signed[:-KEPT]:
-            old.unlink()
-        kept: set[str] = set()
-        names: set[str] = set()
-        groups: set[str | None] = set()
-        for file in signed[-KEPT:]:
-            said = json.loads(file.read_text(encoding="utf-8"))
-            kept |= set(said["parts"])
-            names.add(said["hash"][:20])
-            groups.add(said["peers"])
-        for part in (self.folder / "parts").iterdir():
-            if part.name not in kept:
-                # Moved away first: what is left of a removal cut short is no part.
-                gone = part.with_name(f".{part.name.lstrip('.')}")
-                part.replace(gone)
-                shutil.rmtree(gone)
-        own = [*self.folder.glob("rows-*.parquet"), *self.folder.glob("values-*.npy")]
-        for file in own:
-            if file.stem.partition("-")[2] not in names:
-                file.unlink()
+        left = kept(self.folder, "matrix")
+        prune(self.folder / "parts", {part for said in left for part in said["parts"]})
+        peers = {said["peers"] for said in left}
         for file in self.folder.glob("peers-*.parquet"):
-            if file.name not in groups:
+            if file.name not in peers:
+                file.unlink()
+        # The array says again what the parts say, in more room: one matrix has it at a time.
+        for file in self.folder.glob("values-*.npy"):
+            if file != self._values_file:
                 file.unlink()

@@ -11,14 +11,32 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from features.errors import ConfigurationError
 
-__all__ = ["Fault", "Territory", "check_sections", "find_territory"]
+__all__ = ["Fault", "Placed", "Territory", "check_sections", "find_territory"]
 
 Section = TypeVar("Section", bound=BaseModel)
 Path_ = tuple[str | int, ...]
+
+
+class Placed(BaseModel):
+    """A section that knows on which line of its file each key stands, to name it in a fault."""
+
+    _file: str = PrivateAttr(default="")
+    _lines: Mapping[Path_, int] = PrivateAttr(default_factory=dict)
+
+    def place(self, *path: str | int) -> str:
+        """Where a key stands, as ``file:line: ``; nothing when the section is from no file.
+
+        Args:
+            path: Keys and positions below the section. Of a key that is not written, the nearest
+                one above it counts.
+        """
+        while path and path not in self._lines:
+            path = path[:-1]
+        return f"{self._file}:{self._lines[path]}: " if path else ""
 
 
 @dataclass(frozen=True)
@@ -141,7 +159,7 @@ def check_sections(
     checked: dict[str, BaseModel] = {}
     for name, model in sections.items():
         try:
-            checked[name] = model.model_validate(territory.raw.get(name) or {})
+            checked[name] = _placed(territory, name, model.model_validate(_raw(territory, name)))
         except ValidationError as error:
             for item in error.errors(include_url=False, include_input=False):
                 path = (name, *_written(territory.lines, name, item["loc"]))
@@ -153,6 +171,18 @@ def check_sections(
             f"territory '{territory.name}': {len(faults)} fault(s) in its file\n  {lines}"
         )
     return checked
+
+
+def _raw(territory: Territory, name: str) -> Any:
+    return territory.raw.get(name) or {}
+
+
+def _placed(territory: Territory, name: str, section: BaseModel) -> BaseModel:
+    if isinstance(section, Placed):
+        section._file = str(territory.file)
+        below = ((path, line) for path, line in territory.lines.items() if path[:1] == (name,))
+        section._lines = {path[1:]: line for path, line in below}
+    return section
 
 
 def _written(lines: Mapping[Path_, int], section: str, loc: Path_) -> Path_:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.model_file import read_model_file, write_model_file
+from training.rows import DiskRows
 from training.settings import LightGBMSettings
 
 __all__ = ["LightGBMModel"]
@@ -68,12 +69,21 @@ class LightGBMModel:
             "verbosity": -1,
         }
 
-    def fit(self, X: Matrix, y: Floats) -> LightGBMModel:
-        """Grow the trees."""
+    def fit(self, X: Matrix | DiskRows, y: Floats) -> LightGBMModel:
+        """Grow the trees.
+
+        Of rows on disk LightGBM reads views, and keeps a byte or so for each value: the matrix
+        itself is never in memory. Its `Sequence` would do the same, but forgets the seed and the
+        rows in a leaf when it makes the bins, and so grows other trees.
+        """
         import lightgbm
 
         params = self._params()
-        data = lightgbm.Dataset(X, y, feature_name=list(self.names), params=params)
+        rows = X.views() if isinstance(X, DiskRows) else X
+        data = lightgbm.Dataset(rows, y, feature_name=list(self.names), params=params)
+        # The views hold the file in memory as long as they are there.
+        data.construct()
+        del rows
         self.booster = lightgbm.train(params, data, num_boost_round=self.settings.trees)
         return self
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.model_file import read_model_file, write_model_file
+from training.rows import DiskRows
 from training.settings import LogisticSettings
 
 __all__ = ["LogisticModel"]
@@ -51,8 +52,13 @@ class LogisticModel:
         self.weights = np.zeros(k)
         self.intercept = 0.0
 
-    def fit(self, X: Matrix, y: Floats) -> LogisticModel:
-        """Fit to convergence."""
+    def fit(self, X: Matrix | DiskRows, y: Floats) -> LogisticModel:
+        """Fit to convergence.
+
+        scikit-learn needs the training rows in memory, and twice: as 64-bit numbers, and again
+        with the indicators beside them. That is 16 bytes a value and 8 for each indicator: where
+        it is too much, leave `logistic` out of `training.models.kinds`.
+        """
         from sklearn.impute import SimpleImputer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
@@ -60,7 +66,9 @@ class LogisticModel:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         pipeline = make_pipeline(
-            SimpleImputer(strategy="mean", add_indicator=True, keep_empty_features=True),
+            SimpleImputer(
+                strategy="mean", add_indicator=True, keep_empty_features=True, copy=False
+            ),
             StandardScaler(copy=False),
             LogisticRegression(
                 C=self.settings.c,
@@ -71,7 +79,7 @@ class LogisticModel:
         )
         # One thread for sums: the same digits whatever the number of cores.
         with threadpool_limits(limits=1, user_api="blas"):
-            pipeline.fit(X.astype(np.float64), y)
+            pipeline.fit(np.array(X, np.float64), y)
         imputer, scaler, regression = (step for _, step in pipeline.steps)
         self.typical = np.asarray(imputer.statistics_, np.float64)
         self.indicators = np.asarray(imputer.indicator_.features_, np.int64)

@@ -13,6 +13,7 @@ from features.errors import ConfigurationError, DataError
 from training.boosting import LightGBMModel
 from training.logistic import LogisticModel
 from training.model_file import read_model_file
+from training.rows import DiskRows
 from training.rule import RuleModel
 from training.settings import ModelSettings
 
@@ -32,8 +33,8 @@ class RiskModel(Protocol):
     kind: str
     names: tuple[str, ...]
 
-    def fit(self, X: Matrix, y: Floats) -> RiskModel:
-        """Learn from rows [n, k] and labels [n] of 0 and 1; returns itself."""
+    def fit(self, X: Matrix | DiskRows, y: Floats) -> RiskModel:
+        """Learn from rows [n, k], in memory or on disk, and labels [n] of 0 and 1."""
         ...
 
     def raw(self, X: Matrix) -> Floats:

@@ -21,7 +21,8 @@ from training.settings import TrainingSettings
 from training.texts import LANGUAGES
 
 if TYPE_CHECKING:
-    from features.matrix import Matrix
+    from features.catalogue import Catalogue
+    from features.peers import PeerGroups
     from features.territory import Territory
     from training.registry import Registry
 
@@ -30,7 +31,8 @@ __all__ = ["champion_settings", "record"]
 
 def champion_settings(
     report: TrainingReport,
-    matrix: Matrix,
+    catalogue: Catalogue,
+    peers: PeerGroups | None,
     settings: TrainingSettings,
     features: FeaturesSettings,
     fold: Fold,
@@ -40,7 +42,7 @@ def champion_settings(
     from features.vocabulary import Vocabulary
 
     vocabulary = Vocabulary.load(features.vocabulary)
-    themes = sorted({feature.theme for feature in matrix.catalogue.features})
+    themes = sorted({feature.theme for feature in catalogue.features})
     build = report.build
     return {
         "territory": build.territory,
@@ -51,8 +53,8 @@ def champion_settings(
         "data_version": build.data_version,
         "cohort_hash": build.cohort_hash,
         "matrix_hash": build.matrix_hash,
-        "catalogue_hash": matrix.catalogue.hash,
-        "peers_hash": None if matrix.peers is None else matrix.peers.hash,
+        "catalogue_hash": catalogue.hash,
+        "peers_hash": None if peers is None else peers.hash,
         "fold": fold.as_dict(),
         "timezone": features.timezone,
         "training": settings.model_dump(mode="json"),
@@ -66,7 +68,8 @@ def record(
     settings: TrainingSettings,
     model: RiskModel,
     calibrator: Calibrator,
-    matrix: Matrix,
+    catalogue: Catalogue,
+    peers: PeerGroups | None,
     known: Mapping[str, Any],
 ) -> TrainingReport:
     """Put the training into MLflow and its reports into the work folder."""
@@ -77,15 +80,15 @@ def record(
     params = {**_flat(settings.model_dump(mode="json")), "features": build.features}
     run = registry.start("training", params=params, tags={"territory": territory.name})
     try:
-        _log(registry, run, report, matrix)
+        _log(registry, run, report, catalogue)
         with tempfile.TemporaryDirectory() as scratch:
             folder = save_folder(
                 Path(scratch) / "champion",
                 model=model,
                 calibrator=calibrator,
-                catalogue=matrix.catalogue,
+                catalogue=catalogue,
                 settings=known,
-                peers=matrix.peers,
+                peers=peers,
             )
             best = next(m for m in report.models if m.kind == known["kind"])
             written = {
@@ -102,7 +105,7 @@ def record(
                 registry.register(
                     run,
                     folder,
-                    names=matrix.names,
+                    names=catalogue.names,
                     params=model.parameters(),
                     tags={
                         "kind": str(known["kind"]),
@@ -127,7 +130,7 @@ def record(
     return done
 
 
-def _log(registry: Registry, run: str, report: TrainingReport, matrix: Matrix) -> None:
+def _log(registry: Registry, run: str, report: TrainingReport, catalogue: Catalogue) -> None:
     """Figures of each model as a run of its own, one step for each fold; data and features once."""
     build = report.build
     registry.dataset(
@@ -138,7 +141,7 @@ def _log(registry: Registry, run: str, report: TrainingReport, matrix: Matrix) -
                 "delta_version": build.data_version,
                 "cohort_hash": build.cohort_hash,
                 "matrix_hash": build.matrix_hash,
-                "catalogue_hash": matrix.catalogue.hash,
+                "catalogue_hash": catalogue.hash,
             }
         ),
         schema=json.dumps({"features": build.features, "type": "float32"}),
@@ -158,7 +161,7 @@ def _log(registry: Registry, run: str, report: TrainingReport, matrix: Matrix) -
         registry.metrics(run, {"attainable_auc": report.truth.attainable_auc})
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        (folder / "features.json").write_text(matrix.catalogue.to_json(), encoding="utf-8")
+        (folder / "features.json").write_text(catalogue.to_json(), encoding="utf-8")
         folds = json.dumps([dict(fold) for fold in report.folds], indent=1)
         (folder / "folds.json").write_text(folds + "\n", encoding="utf-8")
         _draw(report, folder)

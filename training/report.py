@@ -6,13 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training.evaluation import METRICS, Evaluation
 from training.texts import LANGUAGES, text, texts
 from training.truth import Attained
 
-__all__ = ["BuildReport", "ModelReport", "TrainingReport", "write_reports"]
+if TYPE_CHECKING:
+    from training.comparison import SubsetReport
+
+__all__ = ["BuildReport", "ModelReport", "SparseReport", "TrainingReport", "write_reports"]
+
+
+_TWO = ("auc", "average_precision")
+"""The figures that parts of the features are compared by."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,49 @@ class BuildReport:
 
 
 @dataclass(frozen=True)
+class SparseReport:
+    """What the cohort and its sparse matrix are.
+
+    Attributes:
+        territory: Name.
+        data_version: Version of the timelines.
+        rows: Rows of the cohort.
+        people: People in it.
+        features: Columns of the matrix.
+        left_out: Columns of the catalogue that are not in it, for what is not written is not 0.
+        values: Values written.
+        cohort_hash: SHA-256 of the cohort.
+        catalogue_hash: SHA-256 of the definitions of the columns.
+        matrix_hash: SHA-256 of what decides every value.
+        matrix_file: Where the matrix lies, relative to the work folder.
+        reused: Whether the matrix was there already.
+        parts: Parts of the matrix on disk.
+        computed: Parts in which something was computed.
+        seconds: Duration of each step.
+    """
+
+    territory: str
+    data_version: int
+    rows: int
+    people: int
+    features: int
+    left_out: int
+    values: int
+    cohort_hash: str
+    catalogue_hash: str
+    matrix_hash: str
+    matrix_file: str
+    reused: bool
+    parts: int
+    computed: int
+    seconds: Mapping[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain content, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class ModelReport:
     """One model on every fold: the oldest first."""
 
@@ -107,6 +157,7 @@ class TrainingReport:
         truth: Comparison with a simulated territory's own probabilities, when it has them.
         charts: Points of the two charts, by model, on the newest fold.
         seconds: Duration of each step.
+        subsets: The learned models with parts of the features, on the same rows and folds.
     """
 
     build: BuildReport
@@ -118,6 +169,7 @@ class TrainingReport:
     truth: Attained | None
     seconds: Mapping[str, float]
     charts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    subsets: Sequence[SubsetReport] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain content, for JSON."""
@@ -127,6 +179,7 @@ class TrainingReport:
             "capacity": self.capacity,
             "folds": [dict(fold) for fold in self.folds],
             "models": [model.as_dict() for model in self.models],
+            "subsets": [subset.as_dict() for subset in self.subsets],
             "truth": None if self.truth is None else self.truth.as_dict(),
             "champion": dict(self.champion),
             "charts": dict(self.charts),
@@ -150,6 +203,7 @@ class TrainingReport:
             text("report.mean", lang, folds=len(self.models[0].folds)),
             *_aligned([head, *rows]),
             "",
+            *self._beside(lang),
         ]
         for fold in self.folds:
             parts = [
@@ -169,6 +223,34 @@ class TrainingReport:
             )
         )
         return "\n".join(lines)
+
+    def _beside(self, lang: str) -> list[str]:
+        """The newest fold with all the features and with parts of them, each with its interval."""
+        if not self.subsets:
+            return []
+        rows = [
+            ["", text("report.features", lang), *(text(f"metric.{m}.short", lang) for m in _TWO)]
+        ]
+        for model in self.models:
+            parts = [
+                (f"{text(f'model.{model.kind}', lang)}, {subset.name}", subset.features, other)
+                for subset in self.subsets
+                for other in subset.models
+                if other.kind == model.kind
+            ]
+            if parts:
+                whole = f"{text(f'model.{model.kind}', lang)}, {text('report.all', lang)}"
+                for called, features, one in [(whole, self.build.features, model), *parts]:
+                    rows.append([called, str(features), *(_with_ends(one, name) for name in _TWO)])
+        return [text("report.subsets", lang), *_aligned(rows), ""]
+
+
+def _with_ends(model: ModelReport, name: str) -> str:
+    """A figure of the newest fold with its interval."""
+    newest = model.folds[-1]
+    ends = newest.intervals.get(name)
+    between = "" if ends is None else f" ({ends[0]:.4f} - {ends[1]:.4f})"
+    return f"{newest.figures[name]:.4f}{between}"
 
 
 def write_reports(report: TrainingReport, folder: Path) -> list[Path]:

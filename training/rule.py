@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from features.errors import ConfigurationError, DataError
 from training.model_file import read_model_file, write_model_file
+from training.rows import DiskRows
 
 __all__ = ["RuleModel"]
 
@@ -52,9 +53,12 @@ catalogue is named 'dais'. Expected one of 1 features. Hint: Did you mean 'days'
         self.scale = 1.0
         self.mean = 0.0
 
-    def fit(self, X: Matrix, y: Floats) -> RuleModel:
+    def fit(self, X: Matrix | DiskRows, y: Floats) -> RuleModel:
         """Take the largest value, the mean and the spread of the feature; labels are not read."""
-        values = X[:, self.column].astype(np.float64)
+        if isinstance(X, DiskRows):
+            values = X.column(self.column)
+        else:
+            values = X[:, self.column].astype(np.float64)
         if np.isnan(values).all():
             raise DataError(
                 f"fitting the rule: feature '{self.feature}'",

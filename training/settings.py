@@ -290,6 +290,7 @@ class TrainingSettings(Section):
     capacity: float = Field(default=0.05, gt=0, lt=1)
     bootstrap: int = Field(default=200, ge=0, le=10_000)
     models: ModelSettings = ModelSettings()
+    subsets: dict[str, Annotated[Codes, Field(min_length=1)]] = Field(default_factory=dict)
     truth: TruthSettings | None = None
 
     @property

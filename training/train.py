@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from features.errors import JalonError
 from features.local_days import NEVER
-from features.settings import FeaturesSettings
+from training.building import Clock, alone, build, build_rows
 from training.calibration import Calibrator, choose_calibrator
 from training.charts import precision_recall_points, reliability_points
-from training.cohort import Cohort, build_cohort
 from training.columns import floats, longs, micros
+from training.comparison import Beside
 from training.evaluation import Evaluation, evaluate
 from training.folds import Fold, final_fold, make_folds
-from training.history import COLUMNS
 from training.models import RiskModel, make_model
 from training.recording import champion_settings, record
-from training.report import BuildReport, ModelReport, TrainingReport
+from training.report import ModelReport, TrainingReport
+from training.rows import DiskRows
 from training.settings import TrainingSettings
 from training.truth import compare_with_truth, read_truth
 
 if TYPE_CHECKING:
-    from features.matrix import Matrix
     from features.territory import Territory
 
 __all__ = ["build", "train"]
@@ -36,24 +32,6 @@ __all__ = ["build", "train"]
 Progress = Callable[[str, float], None]
 Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
-
-
-@dataclass
-class _Clock:
-    """Seconds spent in each step, told to whoever watches."""
-
-    progress: Progress | None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str, share: float) -> Iterator[None]:
-        """Time a step that begins when `share` of the whole is done."""
-        if self.progress is not None:
-            self.progress(name, share)
-        started = time.perf_counter()
-        yield
-        spent = time.perf_counter() - started
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + spent, 3)
 
 
 @dataclass(frozen=True)
@@ -65,21 +43,6 @@ class _Fitted:
     evaluation: Evaluation
     raw: Floats
     risk: Floats
-
-
-def build(territory: Territory, *, progress: Progress | None = None) -> BuildReport:
-    """The cohort and its feature matrix, kept in the work folder for `train`.
-
-    Args:
-        territory: An opened territory with timelines.
-        progress: Told of each step and the share done.
-
-    Raises:
-        JalonError: no timelines, an empty cohort, or another training under way.
-    """
-    clock = _Clock(progress)
-    with _alone(territory):
-        return _build(territory, clock, 1.0)[0]
 
 
 def train(territory: Territory, *, progress: Progress | None = None) -> TrainingReport:
@@ -100,98 +63,16 @@ def train(territory: Territory, *, progress: Progress | None = None) -> Training
     Raises:
         JalonError: no timelines, folds without ruptures, or another training under way.
     """
-    clock = _Clock(progress)
-    with _alone(territory):
+    clock = Clock(progress)
+    with alone(territory):
         return _train(territory, clock)
 
 
-@contextmanager
-def _alone(territory: Territory) -> Iterator[None]:
-    """Hold the territory's training lock: two at once would mix their runs and files."""
-    from filelock import FileLock, Timeout
-
-    territory.home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(territory.home / "training.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise JalonError(
-            f"training territory '{territory.name}': "
-            "another training or build of features is under way",
-            expected="one at a time in a work folder",
-            hint="Wait for it to end, or give another work folder with --home.",
-        ) from error
-    try:
-        _no_ingest(territory)
-        yield
-    finally:
-        lock.release()
-
-
-def _no_ingest(territory: Territory) -> None:
-    """Refuse to begin on timelines that are half filled; a later ingest changes nothing here."""
-    from filelock import FileLock, Timeout
-
-    try:
-        FileLock(territory.home / "ingest.lock", timeout=0).acquire().lock.release()
-    except Timeout as error:
-        raise JalonError(
-            f"reading the timelines of territory '{territory.name}': an ingest is under way",
-            expected="timelines that are whole",
-            hint="Wait for it to end, then again.",
-        ) from error
-
-
-def _build(
-    territory: Territory, clock: _Clock, whole: float
-) -> tuple[BuildReport, Cohort, Matrix, TrainingSettings, FeaturesSettings]:
-    from features.definitions import build_catalogue
-    from features.store import build_store
-    from features.timelines import Timelines
-
-    settings = territory.section("training", TrainingSettings)
-    features = territory.section("features", FeaturesSettings)
-    catalogue = build_catalogue(features)
-    for kind in settings.models.kinds:
-        make_model(kind, catalogue.names, settings.models)
-    timelines = Timelines.open(territory.home / "timelines")
-    version = int(timelines.version)
-    with clock.step("cohort", 0.0):
-        cohort = build_cohort(timelines.read(columns=list(COLUMNS)), settings, features)
-    told = clock.progress
-
-    def share(step: str, done: float) -> None:
-        if told is not None:
-            told(step, whole * (0.15 + 0.85 * done))
-
-    with clock.step("matrix", 0.15 * whole):
-        rows = cohort.table.select(["subject_id", "prediction_time", "outcome"])
-        folder = territory.home / "matrices"
-        built = build_store(folder, timelines, rows, catalogue, progress=share)
-        matrix = built.matrix.matrix()
-    report = BuildReport(
-        territory=territory.name,
-        data_version=version,
-        rows=cohort.table.num_rows,
-        people=len(np.unique(longs(cohort.table["subject_id"]))),
-        features=len(catalogue.names),
-        outcomes=cohort.counts(),
-        rules=cohort.rules(),
-        attrition=[{"name": s.name, "rows": s.rows, "people": s.people} for s in cohort.attrition],
-        cohort_hash=cohort.hash,
-        matrix_hash=matrix.hash,
-        matrix_file=str(built.matrix.file.relative_to(territory.home)),
-        reused=built.computed == 0,
-        parts=built.parts,
-        computed=built.computed,
-        columns=built.columns,
-        seconds=clock.seconds,
-    )
-    return report, cohort, matrix, settings, features
-
-
-def _train(territory: Territory, clock: _Clock) -> TrainingReport:
-    report, cohort, matrix, settings, features = _build(territory, clock, 0.3)
+def _train(territory: Territory, clock: Clock) -> TrainingReport:
+    built = build_rows(territory, clock, 0.3)
+    report, cohort, matrix = built.report, built.cohort, built.matrix
+    settings, features, catalogue = built.settings, built.features, matrix.catalogue
+    names = catalogue.names
     zone = features.timezone
     folds = make_folds(cohort.table, settings, zone)
     last = final_fold(cohort.table, settings, zone)
@@ -202,12 +83,15 @@ def _train(territory: Territory, clock: _Clock) -> TrainingReport:
     moment = micros(cohort.table["prediction_time"], NEVER)
     kinds: tuple[str, ...] = settings.models.kinds
     fitted: dict[str, list[_Fitted]] = {kind: [] for kind in kinds}
+    beside = Beside(catalogue.names, settings, label, person, moment)
     for number, fold in enumerate(folds):
-        parts = {p: matrix.values[getattr(fold, p)] for p in ("train", "calibration", "test")}
+        parts = {p: DiskRows(matrix, getattr(fold, p)) for p in ("train", "calibration", "test")}
         for kind in kinds:
             with clock.step(f"fit {kind}", 0.3 + 0.5 * number / len(folds)):
-                model, calibrator = _fit(kind, matrix.names, settings, parts, fold, label, person)
-                raw = model.raw(parts["test"])
+                model, calibrator = _fit(
+                    kind, catalogue.names, settings, parts, fold, label, person
+                )
+                raw = parts["test"].apply(model.raw)
             with clock.step("evaluate", 0.3 + 0.5 * (number + 0.9) / len(folds)):
                 risk = calibrator.risk(raw)
                 evaluation = evaluate(
@@ -221,6 +105,9 @@ def _train(territory: Territory, clock: _Clock) -> TrainingReport:
                     seed=settings.models.seed,
                 )
             fitted[kind].append(_Fitted(model, calibrator, evaluation, raw, risk))
+        if settings.subsets:
+            with clock.step("parts of the features", 0.3 + 0.5 * (number + 0.95) / len(folds)):
+                beside.fold(fold, parts)
     models = [
         ModelReport(
             kind,
@@ -231,8 +118,8 @@ def _train(territory: Territory, clock: _Clock) -> TrainingReport:
     ]
     best = max(models, key=lambda m: (m.mean["average_precision"], m.mean["auc"])).kind
     with clock.step("final fit", 0.82):
-        parts = {p: matrix.values[getattr(last, p)] for p in ("train", "calibration")}
-        model, calibrator = _fit(best, matrix.names, settings, parts, last, label, person)
+        parts = {p: DiskRows(matrix, getattr(last, p)) for p in ("train", "calibration")}
+        model, calibrator = _fit(best, names, settings, parts, last, label, person)
     truth = None
     if known_truth is not None:
         with clock.step("truth", 0.9):
@@ -256,24 +143,26 @@ def _train(territory: Territory, clock: _Clock) -> TrainingReport:
         truth=truth,
         seconds=clock.seconds,
         charts=charts,
+        subsets=beside.reports(),
     )
     with clock.step("register", 0.92):
-        known = champion_settings(result, matrix, settings, features, last, float(newest.mean()))
-        return record(territory, result, settings, model, calibrator, matrix, known)
+        peers, prevalence = matrix.peers(), float(newest.mean())
+        known = champion_settings(result, catalogue, peers, settings, features, last, prevalence)
+        return record(territory, result, settings, model, calibrator, catalogue, peers, known)
 
 
 def _fit(
     kind: str,
     names: Sequence[str],
     settings: TrainingSettings,
-    parts: Mapping[str, npt.NDArray[np.float32]],
+    parts: Mapping[str, DiskRows],
     fold: Fold,
     label: Floats,
     person: Longs,
 ) -> tuple[RiskModel, Calibrator]:
     model = make_model(kind, names, settings.models).fit(parts["train"], label[fold.train])
     calibrator = choose_calibrator(
-        model.raw(parts["calibration"]),
+        parts["calibration"].apply(model.raw),
         label[fold.calibration],
         person[fold.calibration],
         seed=settings.models.seed,

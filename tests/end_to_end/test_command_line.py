@@ -86,7 +86,7 @@ def test_a_feature_is_described_down_to_the_columns_of_the_territory() -> None:
     done = jalon("features", "describe", "demo", "contact.noshow.count.90d", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["says"].startswith("Absences à un rendez-vous : combien, en 90")
+    assert found["says"].startswith("Absences à un rendez-vous : nombre, en 90")
     (code,) = found["events"]["événements mesurés"]
     assert code["code"] == "CONTACT//APPOINTMENT//NOSHOW"
     assert {source["service"] for source in code["sources"]} >= {"social"}

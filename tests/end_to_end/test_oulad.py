@@ -83,3 +83,17 @@ def test_the_models_know_more_than_chance(oulad: Ran) -> None:
     auc = {m["kind"]: m["mean"]["auc"] for m in oulad.printed["train"]["models"]}
     assert auc["lightgbm"] > 0.6
     assert auc["logistic"] > 0.6
+
+
+def test_the_first_catalogue_is_printed_beside_the_whole_one(oulad: Ran) -> None:
+    """On an eighth of the people which is better is chance; on all of them it is the whole one."""
+    told = oulad.printed["train"]
+    [thin] = told["subsets"]
+    assert (thin["name"], thin["features"]) == ("thin", 77)
+    assert told["features"] > 200
+    auc = {m["kind"]: m["last"]["auc"] for m in thin["models"]}
+    assert auc["lightgbm"] > 0.6
+    page = (oulad.home / "reports" / "training.fr.html").read_text(encoding="utf-8")
+    for models in (told["models"], thin["models"]):
+        whole = next(m for m in models if m["kind"] == "lightgbm")
+        assert f"{whole['last']['auc']:.4f}" in page

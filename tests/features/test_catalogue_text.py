@@ -57,6 +57,20 @@ def test_a_code_leads_to_the_tables_and_columns_it_is_read_from() -> None:
     assert social.columns["recorded_at"] == "date_statut"
 
 
+def test_a_rank_has_no_window_of_its_own_and_french_is_french_throughout() -> None:
+    rank = CATALOGUE.feature("peers.noshow.rank.contact.noshow.count.90d")
+    found = describe(rank, VOCABULARY, SETTINGS, "en")
+    assert found["window"] == "that of the compared feature"
+    assert found["compares"] == "contact.noshow.count.90d"
+    size = CATALOGUE.feature("peers.caseload.group_size.all")
+    assert describe(size, VOCABULARY, SETTINGS, "en")["window"] == "at that date"
+    text = "\n".join(described_lines(describe(rank, VOCABULARY, SETTINGS, "fr"), "fr"))
+    assert "celle de la variable comparée" in text
+    assert "(date_statut rempli, statut = HON); date : date_rdv, connu le : date_statut" in text
+    for english in ("recorded_at", "present", "reference"):
+        assert english not in text
+
+
 def test_most_of_the_demo_s_codes_have_a_source_and_the_others_say_they_have_none() -> None:
     named = {code for feature in CATALOGUE.features for code in feature.codes}
     found = sources_of(named, SETTINGS)
@@ -95,7 +109,7 @@ def test_no_translation_is_empty_fuzzy_or_left_over() -> None:
         catalog = read_po(file, locale="fr", abort_invalid=True)
     assert not [m.id for m in catalog if m.id and (not m.string or m.fuzzy)]
     rules = {text for m in MEASURES.values() for text in (m.rule, m.missing)}
-    names = ("catalogue_text", "lineage_text", "lineage", "questions", "settings")
+    names = ("catalogue_text", "lineage_text", "standing_text", "lineage", "questions", "settings")
     code = "\n".join(
         (ROOT / "features" / f"{name}.py").read_text(encoding="utf-8") for name in names
     )

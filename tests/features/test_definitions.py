@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from features.catalogue import Catalogue
 from features.definitions import build_catalogue, default_groups
 from features.errors import ConfigurationError
 from features.measures import MEASURES
-from features.settings import CodeEntry, FeatureGroup, Label
+from features.settings import CodeEntry, FeatureGroup, FeaturesSettings, Label
+from features.territory import Territory
 from features.vocabulary import Vocabulary
 from tests.features.timelines_at_random import five_services
 
+ROOT = Path(__file__).resolve().parents[2]
 SEEN = "CONTACT//APPOINTMENT//SEEN"
 CODES = (
     *("codes", "among", "closed_by", "answered_by", "followed_by"),
@@ -151,8 +155,45 @@ def test_every_fault_of_every_group_is_told_at_once() -> None:
 
 def test_two_groups_of_one_name_are_refused() -> None:
     text = refusal(group("contact.seen"), extends="default")
-    assert "group 'contact.seen' is defined 2 times" in text
-    assert "feature 'contact.seen.count.90d' is defined 2 times" in text
+    assert text.startswith("building the catalogue: 1 fault(s)")
+    assert "group 'contact.seen' is defined 2 times, once in the default catalogue" in text
+    assert "Hint: Rename your own, or set 'extends: none'" in text
+    text = refusal(group("a"), group("a"))
+    assert "group 'a' is defined 2 times. Hint: Rename one, or put" in text
+    assert "extends" not in text
+    # Two groups that come to the same name of a feature.
+    text = refusal(group("a", each=True), group("a.contact_appointment_seen"))
+    assert "feature 'a.contact_appointment_seen.count.90d' is defined 2 times. Hint: Rename" in text
+
+
+def test_a_fault_of_a_territory_file_names_its_line(tmp_path: Path) -> None:
+    text = (ROOT / "territories" / "demo" / "territory.yaml").read_text(encoding="utf-8")
+    raw = yaml.safe_load(text)
+    groups = (
+        "    groups:\n"
+        "      - name: mine.seen\n"
+        "        codes: CONTACT//APPOINTMENT//SEN\n"
+        "        theme: contact\n"
+        "        label: {fr: Vus, en: Seen}\n"
+        "        measures:\n"
+        "          count: [90d]\n"
+        "          sequences: [all]\n"
+    )
+    assert "catalogue" not in raw["features"]
+    file = tmp_path / "territory.yaml"
+    file.write_text(text.replace("features:\n", f"features:\n  catalogue:\n{groups}", 1), "utf-8")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    settings = Territory.open(file).section("features", FeaturesSettings)
+    with pytest.raises(ConfigurationError) as raised:
+        build_catalogue(settings)
+    said = str(raised.value)
+    for key, fault in (
+        ("codes: CONTACT//APPOINTMENT//SEN", "group 'mine.seen': codes: unknown code"),
+        ("sequences: [all]", "group 'mine.seen': measure 'sequences' needs 'within'"),
+    ):
+        number = 1 + next(n for n, line in enumerate(lines) if key in line)
+        assert f"{file}:{number}: {fault}" in said
+    assert "?." not in said
 
 
 def test_no_feature_at_all_is_refused() -> None:
@@ -175,13 +216,13 @@ def test_a_window_since_needs_its_anchor_and_a_comparison_its_feature() -> None:
     )
     for part in (
         "group 'a': window 'since' needs 'anchor'. Hint: Add 'anchor: [...]' to the group",
-        "group 'b': measure 'rank' needs 'peers'.",
-        "group 'b': measure 'rank' needs 'of'.",
+        "group 'b': measure 'rank' needs 'peers'. Hint: Add 'peers: service' to the group",
+        "group 'b': measure 'rank' needs 'of'. Hint: Add 'of: [name of a feature]' to the group",
         "group 'c': of: no feature 'a.count.90d'. Did you mean '",
         "group 'd': 'rank' looks at all of it. Hint: Write [all]",
         "group 'd': of: 'c.rank.a.count.90d' compares peers itself. Hint: Name another",
         "group 'e': measure 'sequences' needs 'followed_by'.",
-        "group 'e': measure 'sequences' needs 'within'.",
+        "group 'e': measure 'sequences' needs 'within'. Hint: Add 'within: 30' to the group",
         "group 'e': measure 'overlap' needs 'alongside'.",
         "group 'e': 'trend' needs days. Hint: Write [90d]",
     ):

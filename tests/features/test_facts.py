@@ -209,7 +209,7 @@ def test_a_unit_of_the_vocabulary_never_stands_bare() -> None:
         (
             "housing.arrears.max.all",
             850,
-            "Impayés de loyer : 850 € au maximum, sur tout ce qui est connu",
+            "Impayés de loyer : 850 € au maximum, sur tout l'historique connu",
             "Rent arrears: €850 at the highest, over all that is known",
         ),
         (
@@ -233,7 +233,7 @@ def test_a_unit_of_the_vocabulary_never_stands_bare() -> None:
         (
             "needs.raised.answer_delay.all",
             12.5,
-            "Besoins signalés : 12,5 jours avant réponse (médiane), sur tout ce qui est connu",
+            "Besoins signalés : 12,5 jours avant réponse (médiane), sur tout l'historique connu",
             "Needs raised: 12.5 days before an answer (median), over all that is known",
         ),
         (

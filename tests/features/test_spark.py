@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -25,7 +27,9 @@ from features.catalogue import Catalogue
 from features.errors import ConfigurationError, DataError
 from features.events import EVENTS
 from features.matrix import Matrix, compute_matrix
+from features.peers import PeerGroups, comparisons
 from features.spark import spark_matrix
+from features.spark_peers import read_peers, spark_peers
 from features.superseded import superseded_at
 from features.timelines import Timelines
 from tests.features import timelines_at_random as random
@@ -183,6 +187,92 @@ def test_instants_of_any_zone_and_the_latest_days(spark: Any) -> None:
     assert found.column("prediction_time").cast(pa.int64()).equals(utc.cast(pa.int64()))
 
 
+def test_the_groups_of_a_spark_matrix_are_kept_and_serve_the_same_ranks(
+    spark: Any, tmp_path: Path
+) -> None:
+    """Written by the executors, read again, saved beside a model: equal to the last bit."""
+    events, rows = few()
+    matrix = spark_matrix(frame(spark, events), frame(spark, rows), PEERS, peer_keys=True)
+    keys = [name for name in matrix.columns if name.startswith("peer_key/")]
+    assert keys == [f"peer_key/{at}" for at in range(len(comparisons(PEERS)))]
+    matrix.write.parquet(str(tmp_path / "matrix"))
+    written = spark.read.parquet(str(tmp_path / "matrix"))
+    begun = spark.sparkContext.statusTracker()
+    before = set(begun.getJobIdsForGroup())
+    spread = spark_peers(written, PEERS)
+    assert set(begun.getJobIdsForGroup()) == before
+    spread.write.parquet(str(tmp_path / "peers"))
+    groups = read_peers(tmp_path / "peers", PEERS)
+
+    home = compute_matrix(events, rows, PEERS)
+    assert home.peers is not None
+    assert groups.hash == home.peers.hash
+    same(pq.read_table(tmp_path / "matrix").sort_by("place"), home)
+
+    # What a model carries: one row alone gets the rank it was trained on.
+    groups.save(tmp_path / "peers.parquet")
+    served = PeerGroups.load(tmp_path / "peers.parquet")
+    for place in range(0, 240, 17):
+        alone = compute_matrix(events, rows.slice(place, 1), PEERS, peers=served).values[0]
+        np.testing.assert_array_equal(alone.view(np.int32), home.values[place].view(np.int32))
+    again = spark_matrix(frame(spark, events), frame(spark, rows), PEERS, peers=groups)
+    same(again.toArrow().sort_by("place"), home)
+
+
+def test_small_keys_are_not_written_and_a_small_group_of_a_large_key_has_no_number(
+    spark: Any, tmp_path: Path
+) -> None:
+    """Keys that never have `least` people could tell of one of them: no file holds their name."""
+    times = [datetime(2025, 1, 1), datetime(2025, 2, 1)]
+    key = {"large": [(n, t) for t in times for n in range(9 if t == times[0] else 2)]}
+    key["small"] = [(n, times[0]) for n in range(20, 23)]
+    told = [(name, *row) for name, rows in key.items() for row in rows]
+    least = 5
+    of = random.feature("count", None)
+    rank = replace(of, name="p.rank", group="p", measure="rank", peers="service", least=least)
+    catalogue = Catalogue((of, replace(rank, of=of.name)), random.ZONE)
+    table = pa.table(
+        {
+            "subject_id": pa.array([subject for _, subject, _ in told], pa.int64()),
+            "prediction_time": pa.array([t for _, _, t in told], pa.timestamp("us")),
+            "peer_key/0": [name for name, _, _ in told],
+            of.name: pa.array(range(len(told)), pa.float32()),
+        }
+    )
+    spark_peers(frame(spark, table), catalogue).write.parquet(str(tmp_path / "peers"))
+    found = pq.read_table(tmp_path / "peers", partitioning=None).sort_by("prediction_time")
+    assert found["key"].to_pylist() == ["large", "large"]
+    assert found["people"].to_pylist() == [9, 0]
+    assert [len(values) for values in found["values"].to_pylist()] == [9, 0]
+    groups = read_peers(tmp_path / "peers", catalogue)
+    assert not any("small" in one.names for one in groups.by.values())
+
+
+def test_groups_that_are_not_whole_are_refused(spark: Any, tmp_path: Path) -> None:
+    events, rows = few()
+    frames = frame(spark, events), frame(spark, rows)
+    matrix = spark_matrix(*frames, PEERS)
+    with pytest.raises(DataError, match=r"peer_key/0.*peer_keys=True"):
+        spark_peers(matrix, PEERS)
+    with pytest.raises(ConfigurationError, match="Leave out peer_keys"):
+        spark_matrix(*frames, PEERS, peers=PeerGroups({}), peer_keys=True)
+    with pytest.raises(DataError, match="spark_peers"):
+        read_peers(tmp_path / "nothing", PEERS)
+    groups = compute_matrix(events, rows, PEERS).peers
+    assert groups is not None
+    (tmp_path / "peers").mkdir()
+    table = groups.to_table()
+    several = next(text for text, one in groups.by.items() if len(one.of) > 1)
+    lost = pc.equal(table["comparison"], several).index(True).as_py()
+    less = pa.concat_tables([table.slice(0, lost), table.slice(lost + 1)])
+    for part in (less, pa.concat_tables([table, table.slice(0, 1)])):
+        pq.write_table(part, tmp_path / "peers" / "part.parquet")
+        with pytest.raises(DataError, match="Make them again from the whole matrix"):
+            read_peers(tmp_path / "peers", PEERS)
+    pq.write_table(table, tmp_path / "peers" / "part.parquet")
+    assert read_peers(tmp_path / "peers", PEERS).hash == groups.hash
+
+
 def test_nothing_runs_and_nothing_comes_back_until_it_is_asked_for(
     spark: Any, tmp_path: Path
 ) -> None:
@@ -226,7 +316,7 @@ def test_blocks_hold_whole_people_and_change_nothing(
     monkeypatch.setattr(jalon_spark, "BLOCK", limit)
     events, rows = few()
     catalogue = Catalogue(OWN.features, random.ZONE, random.SERVICES)
-    blocks = list(jalon_spark._blocks(iter(batches(events, rows, size)), 40))
+    blocks = list(jalon_spark.blocks(iter(batches(events, rows, size)), 40))
     people = [set(block.column("together").to_pylist()) for block in blocks]
     assert sum(map(len, people)) == len(set.union(*people)) == 100
     assert sum(block.num_rows for block in blocks) == events.num_rows + rows.num_rows
@@ -252,7 +342,7 @@ def test_one_person_with_most_events_is_read_once(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(jalon_spark, "_size", counted)
     marks = pa.array([5] * 200_000 + [6], pa.int64())
     table = pa.table({"together": marks})
-    blocks = jalon_spark._blocks(iter(table.to_batches(max_chunksize=100)), 0)
+    blocks = jalon_spark.blocks(iter(table.to_batches(max_chunksize=100)), 0)
     assert [block.num_rows for block in blocks] == [200_001]
     assert seen < 5 * 2_001  # not the square of the number of batches
 

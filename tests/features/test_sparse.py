@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.sparse import csr_matrix
 
 from features.catalogue import Catalogue
 from features.errors import ConfigurationError, DataError
 from features.events import EVENTS
 from features.matrix import compute_matrix
-from features.sparse import SparseMatrix, build_sparse
+from features.sparse import SparseMatrix, build_sparse, sparse_as_zero
 from tests.features.test_matrix import cohort
 from tests.features.test_no_leak import AT, past
 from tests.features.test_store import FULL, OWN
@@ -74,13 +76,32 @@ def test_missing_is_never_read_as_zero(events: pa.Table, asked: pa.Table, tmp_pa
         next(found.parts())
 
 
-def test_a_second_build_replaces_the_first(
+def test_one_array_over_files_is_what_scipy_and_lightgbm_read(
     events: pa.Table, asked: pa.Table, tmp_path: Path
 ) -> None:
-    build_sparse(tmp_path, events, asked, WIDE)
-    again = build_sparse(tmp_path, events, asked.slice(40), ADDING)
-    assert len(list(tmp_path.glob("part-*.counts.npy"))) == len(again.sizes)
-    assert sum(again.sizes) == 40
+    found = build_sparse(tmp_path, events, asked, ADDING, events_at_once=100)
+    whole = found.csr()
+    there = compute_matrix(events, found.cohort, ADDING).values
+    np.testing.assert_array_equal(whole.toarray(), there)
+    # A copy in memory could be written.
+    assert not whole.data.flags.writeable
+    assert not csr_matrix(whole).indices.flags.writeable
+    label = there[:, int(there.std(axis=0).argmax())] > 0
+    params = {"objective": "binary", "verbose": -1, "num_threads": 1, "min_data_in_leaf": 2}
+    trees = []
+    for rows in (csr_matrix(whole), there):
+        data = lightgbm.Dataset(rows, label.astype(float), params=params)
+        model = lightgbm.train(params, data, 3)
+        trees.append(model.predict(rows))
+    assert trees[0].std() > 0
+    np.testing.assert_array_equal(trees[0], trees[1])
+
+
+def test_zero_columns_are_known_by_their_measure() -> None:
+    assert {f.measure for f in WIDE.features if sparse_as_zero(f)} <= {
+        "count", "any", "sum", "trend"
+    }  # fmt: skip
+    assert not any(sparse_as_zero(f) for f in FULL.features if f.among_peers or f.about)
 
 
 def test_other_measures_are_refused_by_name(

@@ -177,6 +177,34 @@ def test_the_array_on_disk_is_what_lightgbm_reads(
     assert matrix.memmap().filename == values.filename
 
 
+def test_its_content_is_known_without_being_in_memory(
+    timelines: Timelines, asked: pa.Table, tmp_path: Path
+) -> None:
+    shuffled = built(tmp_path / "store", timelines, asked, SMALL).matrix
+    assert shuffled.content_hash() == compute_matrix(timelines, asked, SMALL).hash
+    in_order = built(tmp_path / "store", timelines, shuffled.keys(), SMALL).matrix
+    assert in_order.content_hash() == compute_matrix(timelines, shuffled.keys(), SMALL).hash
+    assert in_order.content_hash() != shuffled.content_hash()
+
+
+def test_one_matrix_has_the_array_on_disk(
+    timelines: Timelines, asked: pa.Table, tmp_path: Path
+) -> None:
+    first = built(tmp_path / "store", timelines, asked, SMALL).matrix
+    values = np.array(first.memmap())
+    built(tmp_path / "store", timelines, asked.slice(3), SMALL)
+    assert not list((tmp_path / "store").glob("values-*.npy"))
+    np.testing.assert_array_equal(first.memmap(), values)
+
+
+def test_many_columns_are_warned_about(
+    timelines: Timelines, asked: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.store.WIDE", 2)
+    with pytest.warns(UserWarning, match=r"3 columns: beyond about 2, .*--sparse"):
+        built(tmp_path / "store", timelines, asked, FULL.only(OWN[:3]))
+
+
 def test_a_matrix_is_found_again_by_its_file(
     timelines: Timelines, asked: pa.Table, tmp_path: Path
 ) -> None:
