@@ -27,7 +27,7 @@ test: .venv/develop ## every test, doctest and check that a commit must pass
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	TZ=UTC $(BIN)/pytest
-	TZ=America/St_Johns $(BIN)/pytest -q tests/features tests/training
+	TZ=America/St_Johns $(BIN)/pytest -q -m "not once" tests/features tests/training
 
 check: .venv/develop ## the quick half of `test`: style, types, import directions
 	$(BIN)/ruff check .

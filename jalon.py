@@ -7,28 +7,43 @@ import os
 import sys
 import time
 import traceback
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, Literal, TextIO
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from commands.connect import connect
+from commands.identity import app as identity_app
+from commands.ingest import ingest
+from commands.maintain import maintain
+from commands.meds import app as meds_app
+from commands.person import app as person_app
+from commands.terminal import (
+    AsJson,
+    Data,
+    Home,
+    Lang,
+    Where,
+    cell,
+    err,
+    hints,
+    out,
+    progress,
+    table,
+    tell,
+)
 from features.errors import ConfigurationError, JalonError
 from features.territory import Territory, check_sections
 
 __all__ = ["JalonError", "Territory", "app", "main", "open_territory"]
 
-Report = Callable[[str, float], None]
+FILES = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 SIMULATED = "simulation/exports"
 """Where a simulated territory's exports lie in its work folder."""
 
@@ -43,20 +58,10 @@ features_app = typer.Typer(
     help="Build the feature matrix; list, describe and explain features.", no_args_is_help=True
 )
 app.add_typer(features_app, name="features")
-out = Console()
-err = Console(stderr=True)
-
-Where = Annotated[
-    str, typer.Argument(metavar="TERRITORY", help="A name under territories/, a folder or a file.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the exports (or JALON_DATA).")]
-Home = Annotated[
-    Path | None, typer.Option("--home", help="Work folder (default .jalon/<territory>).")
-]
-
+app.add_typer(identity_app, name="identity")
+app.add_typer(meds_app, name="meds")
+app.add_typer(person_app, name="person")
 FeatureName = Annotated[str, typer.Argument(metavar="FEATURE", help="A name from `list`.")]
-Lang = Annotated[Literal["fr", "en"], typer.Option(help="Language of labels and facts.")]
 
 
 def open_territory(
@@ -90,97 +95,6 @@ def open_territory(
         {"features": FeaturesSettings, "training": TrainingSettings, "serving": ServingSettings},
     )
     return territory
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Report]:
-    """Progress on standard error: the step under way and its share done."""
-    columns = (
-        TextColumn("[bold]{task.fields[title]}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    if not err.is_terminal:
-        told: set[str] = set()
-
-        def line(step: str, share: float) -> None:
-            if step not in told:
-                told.add(step)
-                err.print(f"{title.strip()}: {step}", highlight=False, soft_wrap=True)
-
-        yield line
-        return
-    with Progress(*columns, console=err) as bars:
-        bar = bars.add_task("", total=1.0, title=title)
-
-        def report(step: str, share: float) -> None:
-            bars.update(bar, description=step, completed=share)
-
-        yield report
-        bars.update(bar, description="done", completed=1.0)
-
-
-@contextmanager
-def _hints() -> Iterator[None]:
-    """Warnings of the work as hints on standard error."""
-
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        err.print(f"[yellow]hint:[/yellow] {escape(str(message))}", highlight=False, soft_wrap=True)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = show
-        yield
-
-
-def _tell(
-    payload: Mapping[str, Any],
-    as_json: bool,
-    show: Callable[[], None],
-    then: str,
-    places: Sequence[str | Path] = (),
-    before: str = "Next:",
-) -> None:
-    """The result: JSON for a program, or tables, where it lies and what comes next for a person."""
-    if as_json:
-        sys.stdout.write(json.dumps(payload, ensure_ascii=False, indent=2, default=str) + "\n")
-        return
-    show()
-    if places:
-        lie = "  ".join(str(place) for place in places)
-        out.print(f"[dim]Results:[/dim] {lie}", highlight=False, soft_wrap=True)
-    if then:
-        out.print(f"[dim]{before}[/dim] {then}", highlight=False, soft_wrap=True)
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    return table
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4f}".rstrip("0").rstrip(".")
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", " ")
-    return str(value)
 
 
 def _version(wanted: bool) -> None:
@@ -218,7 +132,7 @@ def simulate(
         )
     payload = _simulate(territory, people=people, seed=seed)
     shown = {k: v for k, v in payload.items() if not isinstance(v, dict)}
-    _tell(payload, as_json, lambda: _show_flat("Simulated", shown), f"jalon ingest {where}")
+    tell(payload, as_json, lambda: _show_flat("Simulated", shown), f"jalon ingest {where}")
 
 
 def _simulate(territory: Territory, people: int, seed: int = 2026) -> dict[str, Any]:
@@ -246,7 +160,7 @@ def _simulate(territory: Territory, people: int, seed: int = 2026) -> dict[str, 
                 got="another number of people, seed, period or version of the simulator",
                 hint=f"Remove '{territory.home}', or give another work folder with --home.",
             )
-    with _progress("simulate") as report:
+    with progress("simulate") as report:
         try:
             summary = run(folder, people=people, years=years, seed=seed, progress=report)
         except SimulationError as error:
@@ -264,29 +178,9 @@ def _simulate(territory: Territory, people: int, seed: int = 2026) -> dict[str, 
     }
 
 
-@app.command()
-def ingest(where: Where, data: Data = None, home: Home = None, as_json: AsJson = False) -> None:
-    """Read the exports into timelines; rows that do not fit are set aside with the reason."""
-    from features.ingest import ingest as run
-
-    territory = open_territory(where, home=home, data=data)
-    if not territory.data.is_dir():
-        raise JalonError(
-            f"ingesting '{territory.name}'",
-            expected=f"the folder of its exports at '{territory.data}'",
-            got="none",
-            hint=f"jalon simulate {where}"
-            if territory.raw.get("data") == SIMULATED
-            else f"Say where it is: jalon ingest {where} --data FOLDER",
-        )
-    with _progress("ingest") as report:
-        result = run(territory, progress=report)
-    payload = result.as_dict()
-    places = list(result.places.values())
-    then = f"jalon features build {where}"
-    if result.failures:
-        then = f"mend what was not read, then again: jalon ingest {where}"
-    _tell(payload, as_json, lambda: _say(result.text()), then, places)
+app.command()(connect)
+app.command()(ingest)
+app.command()(maintain)
 
 
 @features_app.command("build")
@@ -305,14 +199,14 @@ def build_features(
     from training.building import build, build_wide
 
     territory = open_territory(where, home=home, data=data)
-    with _progress("features") as report, _hints():
+    with progress("features") as report, hints():
         result = (build_wide if sparse else build)(territory, progress=report)
     payload = result.as_dict()
     then, places = f"jalon train {where}", [territory.home / result.matrix_file]
     if sparse:
         # Training reads the dense matrix; a sparse one is for whoever opens it.
         then = f"SparseMatrix.open({str(territory.home / 'sparse')!r}).csr()"
-    _tell(payload, as_json, lambda: _say("\n".join(build_lines(payload))), then, places)
+    tell(payload, as_json, lambda: _say("\n".join(build_lines(payload))), then, places)
 
 
 @features_app.command("list")
@@ -330,7 +224,7 @@ def list_features(
 
     found = ask(open_territory(where), theme=theme, group=group, search=search, lang=lang)
     then = f"jalon features describe {where} FEATURE"
-    _tell(found.payload, as_json, lambda: _say(found.text()), then, before=next_words(lang))
+    tell(found.payload, as_json, lambda: _say(found.text()), then, before=next_words(lang))
 
 
 @features_app.command("describe")
@@ -343,7 +237,7 @@ def describe_feature(
 
     found = ask(open_territory(where), feature, lang=lang)
     then = f"jalon features explain {where} PERSON {feature}"
-    _tell(found.payload, as_json, lambda: _say(found.text()), then, before=next_words(lang))
+    tell(found.payload, as_json, lambda: _say(found.text()), then, before=next_words(lang))
 
 
 @features_app.command("explain")
@@ -368,7 +262,7 @@ def explain_feature(
     instant = read_prediction_time(at, territory.section("features", FeaturesSettings))
     peers = partial(known_peers, territory=territory, at=instant)
     found = ask(territory, person, feature, instant, lang=lang, peers=peers)
-    _tell(found.payload, as_json, lambda: _say(found.text()), "")
+    tell(found.payload, as_json, lambda: _say(found.text()), "")
 
 
 @app.command()
@@ -377,10 +271,10 @@ def train(where: Where, data: Data = None, home: Home = None, as_json: AsJson = 
     from training.train import train as run
 
     territory = open_territory(where, home=home, data=data)
-    with _progress("train") as report, _hints():
+    with progress("train") as report, hints():
         result = run(territory, progress=report)
     then = f"jalon score {where}"
-    _tell(result.as_dict(), as_json, lambda: _say(result.text()), then, _trained(territory))
+    tell(result.as_dict(), as_json, lambda: _say(result.text()), then, _trained(territory))
 
 
 @app.command()
@@ -396,13 +290,13 @@ def score(
     from serving.scoring import score_territory
 
     territory = open_territory(where, home=home)
-    with _progress("score") as report:
+    with progress("score") as report:
         result = score_territory(territory, at=at, progress=report)
     payload = result.as_dict()
     then = f"jalon serve {where}"
     if not result.people:
         then = f"nobody is at risk at that date; give another: jalon score {where} --at 2025-06-01"
-    _tell(payload, as_json, lambda: _show_flat("Scored", payload), then)
+    tell(payload, as_json, lambda: _show_flat("Scored", payload), then)
 
 
 @app.command()
@@ -433,8 +327,8 @@ def key(
             database.close()
         rows = [list(record.values()) for record in records]
         columns = list(records[0]) if records else ["no key yet"]
-        show = partial(out.print, _table("API keys", columns, rows))
-        _tell({"keys": records}, as_json, show, f"jalon key {where} SERVICE")
+        show = partial(out.print, table("API keys", columns, rows))
+        tell({"keys": records}, as_json, show, f"jalon key {where} SERVICE")
         return
     secret = create_key(territory, service)
     if as_json:
@@ -483,11 +377,11 @@ def demo(
         check_port(territory)
     started = time.perf_counter()
     simulated = _simulate(territory, people=people)
-    with _progress("ingest  ") as report:
+    with progress("ingest  ") as report:
         ingested = run_ingest(territory, progress=report)
-    with _progress("train   ") as report, _hints():
+    with progress("train   ") as report, hints():
         trained = run_train(territory, progress=report)
-    with _progress("score   ") as report:
+    with progress("score   ") as report:
         scored = score_territory(territory, progress=report)
     payload = {
         "simulate": simulated,
@@ -504,7 +398,7 @@ def demo(
         out.print(f"All of it took {payload['seconds']} s.", highlight=False)
 
     then, places = "" if then_serve else "jalon serve demo", [territory.home, *_trained(territory)]
-    _tell(payload, as_json, show, then, places)
+    tell(payload, as_json, show, then, places)
     if then_serve:
         run(territory)
 
@@ -525,9 +419,9 @@ def _show_flat(title: str, payload: Mapping[str, Any]) -> None:
     rows: list[tuple[str, str]] = []
     for name, value in payload.items():
         if isinstance(value, Mapping):
-            rows += [(f"{name} {inner}".replace("_", " "), _cell(v)) for inner, v in value.items()]
+            rows += [(f"{name} {inner}".replace("_", " "), cell(v)) for inner, v in value.items()]
         elif not isinstance(value, list):
-            rows.append((name.replace("_", " "), _cell(value)))
+            rows.append((name.replace("_", " "), cell(value)))
     width = max(len(name) for name, _ in rows)
     _say("\n".join([title, *(f"  {name.ljust(width)}  {value}" for name, value in rows)]))
 
@@ -558,6 +452,18 @@ def main() -> None:
         # A hint may hold brackets, which are no markup: "Write [all]".
         said = escape(str(error))
         err.print(f"[bold red]jalon:[/bold red] {said}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except FILES as error:
+        # A folder where a file stands, a path without its folder, a place that may not be written.
+        place = "" if error.filename is None else f" '{Path(error.filename).name}'"
+        err.print(
+            f"[bold red]jalon:[/bold red] using the path{escape(place)}: {error.strerror}. "
+            "Hint: Correct the path that was given (--home, --data, --to), or its access rights.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if os.environ.get("JALON_DEBUG"):
+            raise
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

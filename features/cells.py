@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from features.errors import DataError
 from features.identity import SEPARATOR
-from features.redaction import WITHHELD, code_shaped, looks_like_identity
+from features.redaction import WITHHELD, code_shaped, looks_like_identity, numbers_like_identity
 from features.settings import EventRule, Value
 
 __all__ = ["Cells"]
@@ -33,7 +33,7 @@ class Cells:
     Args:
         table: Raw rows, text or typed.
         nulls: Texts that mean a missing value.
-        persons: Columns that hold the person's key.
+        persons: Columns that hold the person's key, or another identifier of persons.
 
     Attributes:
         refused: Rows set aside so far.
@@ -148,8 +148,8 @@ class Cells:
         """A number, float32; what is no finite number sets the row aside.
 
         With a decimal comma a point is an error (it may have meant thousands), and spaces
-        between digits are passed over. A number shaped as a NIR sets the row aside, as does a text
-        shaped as a telephone number.
+        between digits are passed over. What is shaped as a NIR, a telephone number or an e-mail
+        sets the row aside.
         """
         rows = self.table.num_rows
         if column is None:
@@ -159,10 +159,9 @@ class Cells:
             raw = _whole(self.table[column])
             missing = _mask(pc.is_null(raw))
             values = raw.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
-            self.refuse(present & _holds_nir(values), "identity_in_field", column)
         else:
             text = self.text(column)
-            self._no_identity(column, present)
+            self.no_identity(column, present)
             missing = _mask(pc.is_null(text))
             if decimal == ",":
                 text = pc.replace_substring_regex(text, f"([0-9]){_SPACES}([0-9])", r"\1\2")
@@ -170,6 +169,7 @@ class Cells:
                 text = pc.replace_substring(text, ",", ".")
             series = pd.to_numeric(pd.Series(text.to_numpy(zero_copy_only=False)), errors="coerce")
             values = series.to_numpy(np.float64)
+        self.refuse(present & numbers_like_identity(values), "identity_in_field", column)
         self.refuse(present & ~missing & ~(np.abs(values) < 3e38), "bad_number", column)
         with np.errstate(over="ignore"):
             return pa.array(values.astype(np.float32), from_pandas=True)
@@ -181,7 +181,7 @@ class Cells:
         if value.values is not None:
             return self._translated(value.column, value.values, present, optional=True)
         text: Any = self.text(value.column)
-        self._no_identity(value.column, present)
+        self.no_identity(value.column, present)
         # Without a list of values, only what is written as one word may be a code.
         long = pc.greater(pc.utf8_length(text), pa.scalar(CONTROLLED))
         remark = _mask(pc.or_(long, pc.match_substring_regex(text, r"\s")))
@@ -193,10 +193,11 @@ class Cells:
         if columns is None:
             return pa.nulls(self.table.num_rows, pa.string())
         for column in columns:
-            self._no_identity(column, present)
+            self.no_identity(column, present)
         return self.joined(columns)
 
-    def _no_identity(self, column: str, present: Mask) -> None:
+    def no_identity(self, column: str, present: Mask) -> None:
+        """Set aside the rows whose value is shaped as a person's number or address."""
         shaped = looks_like_identity(self.text(column))
         self.refuse(present & shaped, "identity_in_field", column)
 
@@ -205,16 +206,6 @@ def _counted_as(value: str | None) -> str:
     if value is None:
         return "(missing)"
     return value if code_shaped(value) else WITHHELD
-
-
-def _holds_nir(values: npt.NDArray[np.float64]) -> Mask:
-    """Which numbers are whole, of 13 or 15 digits, and shaped as a NIR."""
-    found = np.zeros(len(values), bool)
-    long = np.flatnonzero((values >= 1e12) & (values < 1e15) & (np.floor(values) == values))
-    if len(long):
-        digits = pa.array(values[long].astype(np.int64)).cast(pa.string())
-        found[long] = looks_like_identity(digits)
-    return found
 
 
 def _joined(parts: list[Any], separator: str) -> pa.Array[Any]:

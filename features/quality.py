@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+if TYPE_CHECKING:
+    from features.heartbeat import Feed
+
 __all__ = ["REASONS", "FileFigures", "IngestReport", "SourceFigures"]
+
+_LONG = frozenset({"source", "delays", "where", "filled", "left_out"})
+"""Figures of a file that are told for its source, or not at all."""
+
+SILENT = "Sources that send nothing, which is not the same as people who do nothing:"
 
 LONGEST = 366
 """Delays are counted by whole day up to this many; longer ones count as this."""
@@ -22,8 +30,10 @@ REASONS = {
     "bad_encoding": "bytes that are not in the declared encoding",
     "bad_json": "a line that is no JSON object",
     "bad_number": "a number that cannot be read",
+    "contract": "a value that breaks the table's contract",
     "contradiction": "another content than a known version with the same entry date",
     "date_out_of_range": "a date outside the period that is believed",
+    "erased": "a person who was erased",
     "free_text": "free text where a controlled value is expected",
     "identity_in_field": "something shaped as a NIR, a telephone number or an e-mail",
     "line_too_long": "a line longer than max_line_bytes",
@@ -48,6 +58,13 @@ class FileFigures:
     """One file of one table: counts, kept beside the file's fingerprint.
 
     Every row read is an event-bearing row, a row without event, or a row set aside.
+
+    Attributes:
+        where: Rows set aside by `reason|column|rule`; the rule is told for contracts.
+        filled: By column read, the rows that have a value and all rows.
+        gone: The file is no longer among the exports; its events stay.
+        taken: How a text file was taken: encoding, delimiter, quote.
+        left_out: Optional rules of the mapping for which the file lacks a column.
     """
 
     source: str
@@ -62,9 +79,14 @@ class FileFigures:
     persons_created: int = 0
     set_aside: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    where: Counter[str] = field(default_factory=Counter)
+    filled: dict[str, list[int]] = field(default_factory=dict)
     delays: list[int] = field(default_factory=lambda: [0] * (LONGEST + 1))
     first: str | None = None
     last: str | None = None
+    gone: bool = False
+    taken: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     def saw(self, events: pa.Table) -> None:
         """Take the period and the entry delays of some events into account."""
@@ -81,26 +103,74 @@ class FileFigures:
         counted = np.bincount(np.minimum(days.astype(np.int64), LONGEST), minlength=LONGEST + 1)
         self.delays = (np.array(self.delays) + counted).tolist()
 
+    def refused(self, reason: str, column: str | None, rule: str | None = None) -> None:
+        """Count a row set aside."""
+        self.set_aside[reason] += 1
+        self.where["|".join((reason, column or "", rule or ""))] += 1
+
+    def read(self, table: pa.Table, nulls: Sequence[str]) -> None:
+        """Take raw rows into account: how complete each of their columns is."""
+        missing = pa.array(sorted({"", *nulls}), pa.string())
+        for name in table.column_names:
+            column = table[name]
+            empty = column.null_count
+            if pa.types.is_string(column.type):
+                here: Any = pc.is_in(column, value_set=missing)
+                empty += int(pc.sum(here).as_py() or 0)
+            before = self.filled.get(name, [0, 0])
+            self.filled[name] = [before[0] + len(column) - empty, before[1] + len(column)]
+
+    def plus(self, earlier: FileFigures) -> FileFigures:
+        """The sum with an earlier reading of the same table, for one that is read on."""
+        counts = ("rows", "mapped", "without_event", "events", "duplicates", "versions")
+        made = FileFigures(self.source, self.table, self.file)
+        for name in (*counts, "persons_created"):
+            setattr(made, name, getattr(self, name) + getattr(earlier, name))
+        made.set_aside = self.set_aside + earlier.set_aside
+        made.unknown = self.unknown + earlier.unknown
+        made.where = self.where + earlier.where
+        for name in dict.fromkeys([*earlier.filled, *self.filled]):
+            pairs = [one.filled.get(name, [0, 0]) for one in (self, earlier)]
+            made.filled[name] = [sum(pair[place] for pair in pairs) for place in (0, 1)]
+        made.taken = {**earlier.taken, **self.taken}
+        made.left_out = self.left_out
+        made.delays = (np.array(self.delays) + np.array(earlier.delays)).tolist()
+        firsts = [one.first for one in (self, earlier) if one.first]
+        lasts = [one.last for one in (self, earlier) if one.last]
+        made.first, made.last = min(firsts, default=None), max(lasts, default=None)
+        return made
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return {**self.__dict__, "set_aside": dict(self.set_aside), "unknown": dict(self.unknown)}
+        counters = {name: dict(getattr(self, name)) for name in ("set_aside", "unknown", "where")}
+        return {**self.__dict__, **counters}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FileFigures:
         """The inverse of :meth:`as_dict`."""
-        values = dict(values)
-        values["set_aside"] = Counter(values["set_aside"])
-        values["unknown"] = Counter(values["unknown"])
-        return cls(**values)
+        counters = {
+            name: Counter(values.get(name, {})) for name in ("set_aside", "unknown", "where")
+        }
+        return cls(**{**values, **counters})
 
 
 @dataclass(frozen=True)
 class SourceFigures:
-    """One source: the sum of its files."""
+    """One source: the sum of its files.
+
+    Attributes:
+        name: The source's name.
+        service: The service it belongs to.
+        files: Figures of each of its files.
+        feed: Whether it still sends.
+        activity: Events by the week in which they were recorded, each named by its Monday.
+    """
 
     name: str
     service: str
     files: tuple[FileFigures, ...]
+    feed: Feed | None = None
+    activity: Mapping[date, int] = field(default_factory=dict)
 
     def total(self, what: str) -> int:
         """The sum of a count over files."""
@@ -112,6 +182,16 @@ class SourceFigures:
         for file in self.files:
             total.update(getattr(file, what))
         return dict(total.most_common())
+
+    def completeness(self) -> dict[str, tuple[int, int]]:
+        """By `table: column`, the rows that have a value and all rows read."""
+        found: dict[str, tuple[int, int]] = {}
+        for file in self.files:
+            for column, (filled, rows) in file.filled.items():
+                name = f"{file.table}: {column}"
+                before = found.get(name, (0, 0))
+                found[name] = before[0] + filled, before[1] + rows
+        return found
 
     def delay(self, share: float) -> int | None:
         """The number of whole days from `time` to `recorded_at` that a share stays within."""
@@ -134,11 +214,19 @@ class SourceFigures:
             "set_aside": self.counter("set_aside"),
             "unknown_codes": self.counter("unknown"),
             "delay_days": {"median": self.delay(0.5), "p90": self.delay(0.9)},
+            "set_aside_where": [
+                {**_where(place), "rows": rows} for place, rows in self.counter("where").items()
+            ],
+            "completeness": {
+                name: {"filled": filled, "rows": rows}
+                for name, (filled, rows) in self.completeness().items()
+            },
+            "heartbeat": None if self.feed is None else self.feed.as_dict(),
+            "activity": {day.isoformat(): events for day, events in self.activity.items()},
             "first": min(firsts) if firsts else None,
             "last": max(lasts) if lasts else None,
             "tables": [
-                {k: v for k, v in file.as_dict().items() if k not in {"source", "delays"}}
-                for file in self.files
+                {k: v for k, v in file.as_dict().items() if k not in _LONG} for file in self.files
             ],
         }
 
@@ -158,6 +246,7 @@ class IngestReport:
         version: Delta version of the timelines.
         places: Where the results lie.
         seconds: Duration.
+        absent: Optional tables of which there is no file.
     """
 
     sources: Sequence[SourceFigures]
@@ -171,17 +260,32 @@ class IngestReport:
     places: dict[str, str]
     seconds: float
     when: datetime
+    absent: Sequence[str] = ()
+
+    @property
+    def silent(self) -> list[SourceFigures]:
+        """Sources that stopped sending, or never did."""
+        quiet = ("silent", "never")
+        return [one for one in self.sources if one.feed is not None and one.feed.state in quiet]
 
     @property
     def notes(self) -> list[str]:
-        """What was read but needs a decision."""
+        """What was read but needs a decision, and what is optional and is not there."""
         conflicts = self.identity.get("conflicts", 0)
+        lacking = [
+            f"{source.name}, {file.table}: {one}"
+            for source in self.sources
+            for file in source.files
+            for one in file.left_out
+        ]
+        said = [*self.absent, *dict.fromkeys(lacking)]
         if not conflicts:
-            return []
+            return said
         return [
+            *said,
             f"{conflicts} group(s) of identifiers stand for one person but were already known as "
-            "several: they stay several, with their events apart. Merging them is a later "
-            "version's work."
+            "several: they stay several, with their events apart, until they are merged: "
+            "jalon identity review.",
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -197,6 +301,7 @@ class IngestReport:
             "identity": self.identity,
             "failures": list(self.failures),
             "notes": self.notes,
+            "silent": [source.name for source in self.silent],
             "sources": {source.name: source.as_dict() for source in self.sources},
             "places": self.places,
         }
@@ -221,6 +326,7 @@ class IngestReport:
         reasons: Counter[str] = Counter()
         for source in self.sources:
             reasons.update(source.counter("set_aside"))
+        silent = [f"  {source.name}: {_silence(source.feed)}" for source in self.silent]
         said = [f"  {count:>7}  {REASONS[reason]}" for reason, count in reasons.most_common()]
         return "\n".join(
             [
@@ -228,6 +334,11 @@ class IngestReport:
                 f"{self.read} file(s) read, {self.skipped} unchanged, in {self.seconds:.1f} s",
                 "",
                 *table,
+                *(
+                    ["", "Sources that send nothing (not the same as people who do nothing):"]
+                    * bool(silent)
+                ),
+                *silent,
                 *(["", "Rows set aside, by reason:", *said] if said else []),
                 *(["", "To know:", *(f"  {note}" for note in self.notes)] if self.notes else []),
                 *(
@@ -237,3 +348,17 @@ class IngestReport:
                 ),
             ]
         )
+
+
+def _silence(feed: Feed | None) -> str:
+    if feed is None or feed.last is None:
+        return "no event at all"
+    usual = "" if feed.usual is None else f"; it used to every {feed.usual:g} day(s)"
+    return f"nothing since {feed.last}, {feed.days} days{usual}"
+
+
+def _where(place: str) -> dict[str, str]:
+    """A key of :attr:`FileFigures.where` in its parts; a column's name may hold the mark."""
+    reason, _, rest = place.partition("|")
+    column, _, rule = rest.rpartition("|")
+    return {"reason": reason, "column": column, "rule": rule}

@@ -13,24 +13,31 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from features.code_values import spelled_out
 from features.territory import Placed
 
 __all__ = [
+    "Attribute",
     "CatalogueSettings",
     "CodeEntry",
+    "ColumnContract",
     "EventRule",
     "FeatureGroup",
     "FeaturesSettings",
+    "IdentitySettings",
     "Instant",
     "Label",
+    "LinkageSettings",
     "Observation",
     "PersonKey",
     "PersonsTable",
     "ReaderOptions",
+    "RetentionSettings",
     "Source",
     "Table",
     "Value",
@@ -91,8 +98,16 @@ class Observation(Section):
         return self
 
 
+AUTO = "auto"
+"""Of encoding, delimiter and quote: told from the beginning of each file, said in the report."""
+
+
 class ReaderOptions(Section):
-    """How a source is written: encoding, separator, missing values, sheet or table."""
+    """How a source is written: encoding, separator, missing values, sheet or table.
+
+    `encoding`, `delimiter` and `quote` may be `auto`. `max_bytes` and `max_ratio` bound what a
+    compressed or Parquet file may become.
+    """
 
     encoding: str = "utf-8"
     delimiter: str = ","
@@ -101,10 +116,14 @@ class ReaderOptions(Section):
     nulls: list[str] = [""]
     sheet: str | None = None
     max_line_bytes: int = Field(default=1_048_576, ge=1024)
+    max_bytes: int = Field(default=64 << 30, ge=1024)
+    max_ratio: int = Field(default=1000, ge=2)
 
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str) -> str:
+        if value == AUTO:
+            return value
         try:
             "".encode(value)
         except LookupError:
@@ -116,7 +135,7 @@ class ReaderOptions(Section):
     @field_validator("delimiter", "quote")
     @classmethod
     def _one_character(cls, value: str) -> str:
-        if len(value) != 1 or not value.isascii():
+        if value != AUTO and (len(value) != 1 or not value.isascii()):
             raise ValueError("one ASCII character is needed. Hint: Write ';', ',' or \"\\t\"")
         return value
 
@@ -164,11 +183,14 @@ class EventRule(Section):
     """One event that a row may hold.
 
     `code` is a vocabulary code; `{column}` in it is replaced by the column's value, translated by
-    `values[column]`. `where` says when the row holds this event: a column to `present`, `absent`,
-    or a list of accepted values. A rule with no `time` makes a static event.
+    `values[column]`, where `"*": "*"` reads every code of the vocabulary as itself. `where` says
+    when the row holds this event: a column to `present`, `absent`, or a list of accepted values. A
+    rule with no `time` makes a static event. An `optional` rule is left out of files that lack a
+    column of it, and the report says so.
     """
 
     code: str
+    optional: bool = False
     values: dict[str, dict[str, str]] = {}
     where: dict[str, Literal["present", "absent"] | list[str]] = {}
     time: InstantIn | None = None
@@ -200,14 +222,30 @@ class PersonKey(Section):
     columns: Columns
 
 
-Reading = Literal["csv", "jsonl", "parquet", "excel", "sqlite"]
+Reading = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+"""The name of a reader; whether there is one is checked when mappings are."""
+
+
+class Attribute(Section):
+    """A column that tells persons apart without identifying them: a name, a birth date, a place.
+
+    `formats` are those of a birth date; by default the source's.
+    """
+
+    column: str
+    formats: list[str] | None = None
+
+
+AttributeIn = Annotated[Attribute, BeforeValidator(_column)]
+AttributeName = Literal["first_name", "last_name", "birth_date", "place", "phone", "email"]
 
 
 class PersonsTable(Section):
     """A table of persons: which columns hold which identifier; every other column is not read.
 
     `keys` maps a system of identifiers (`nir`, or any source's own) to its column or columns.
-    Identifiers on one row belong to one person: this is the declared crosswalk.
+    Identifiers on one row belong to one person: this is the declared crosswalk. `attributes` are
+    read into the vault alone, sealed, for linkage and its review.
     """
 
     path: Inside
@@ -215,29 +253,110 @@ class PersonsTable(Section):
     sheet: str | None = None
     table: str | None = None
     keys: dict[str, Columns] = Field(min_length=1)
+    attributes: dict[AttributeName, AttributeIn] = {}
+
+
+class ColumnContract(Section):
+    """What a column must hold for its rows to be believed; see :mod:`features.contracts`.
+
+    The column must be in the file. `required`: every row has a value. `unique`: no value comes
+    twice in the file. `allowed`, `matches` (a regular expression for the whole value), `min` and
+    `max` (both included; numbers, or dates with `type: date`) are asked of the values there are.
+    """
+
+    type: Literal["text", "integer", "number", "date"] = "text"
+    required: bool = False
+    unique: bool = False
+    allowed: list[str] | None = Field(default=None, min_length=1)
+    min: float | date | None = None
+    max: float | date | None = None
+    matches: str | None = None
+
+    @model_validator(mode="after")
+    def _sensible(self) -> ColumnContract:
+        bounds = [one for one in (self.min, self.max) if one is not None]
+        if bounds and self.type == "text":
+            raise ValueError("min and max need a type. Hint: Add type: number, integer or date")
+        if any(isinstance(one, date) != (self.type == "date") for one in bounds):
+            raise ValueError("a bound is not of the type. Hint: Write a date as 2024-01-31")
+        if self.matches is not None:
+            try:
+                re.compile(self.matches)
+            except re.error as error:
+                raise ValueError(
+                    f"matches is no regular expression ({error.msg}). Hint: Write [0-9]{{5}}"
+                ) from None
+        return self
 
 
 class Table(Section):
-    """A table of events: its file (`*` allowed), the key of a row, and the events of a row."""
+    """A table of events: its file (`*` allowed), the key of a row, and the events of a row.
+
+    An `optional` table may have no file; the report says so. In a source with `url`, `table` is a
+    table or view of the database, as `schema.name`, and there is no path; `watermark` names the
+    column that grows with every change of a row: only what lies beyond the last one read is read.
+
+    `identifying` names columns that hold identifiers of persons besides `person` and `persons`, as
+    a file number that is a NIR: they serve in row keys, hashed with the vault's key, and are never
+    kept in an event.
+    """
 
     path: Inside
+    watermark: str | None = None
     name: str | None = None
+    optional: bool = False
     reader: Reading | None = None
     sheet: str | None = None
     table: str | None = None
     row_key: Columns
+    identifying: Annotated[list[str], BeforeValidator(_listed)] = []
+    contract: dict[str, ColumnContract] = {}
     person: PersonKey | None = None
     events: list[EventRule] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _optional_last(self) -> Table:
+        codes = [rule.code for rule in self.events]
+        for place, rule in enumerate(self.events):
+            if rule.optional and rule.code in codes[place + 1 :]:
+                raise ValueError(
+                    f"an optional rule of {rule.code} stands before another of that code: without "
+                    "it, the other's events would change their ids. Hint: Put it after the other"
+                )
+        return self
+
+
+SQL = "sql"
+"""The reader of tables of databases."""
+
+
+def _named_in_database(table: Any, reader: Any) -> Any:
+    if not isinstance(table, dict) or table.get("reader", reader) != SQL or "path" in table:
+        return table
+    if not isinstance(table.get("table"), str):
+        raise ValueError("a table of a database has no name. Hint: Add table: schema.name")
+    return {**{k: v for k, v in table.items() if k != "table"}, "path": table["table"]}
+
 
 class Source(Section):
-    """One service's system: its service, how it is written, its persons and its events."""
+    """One service's system: its service, how it is written, its persons and its events.
 
+    `preset` names a mapping that comes with Jalon, which the other keys override; `folder` is put
+    before the paths of its tables, and `without` leaves some of them out (:mod:`features.presets`).
+    `url` is the address of a database, with `${NAME}` for what the environment holds; its tables
+    are read by the reader `sql`.
+    """
+
+    preset: str | None = None
+    folder: str | None = None
+    without: list[str] = []
+    url: str | None = None
     service: str
     reader: Reading
     options: ReaderOptions = ReaderOptions()
     formats: list[str] = ["iso"]
     timezone: str | None = None
+    heartbeat: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}d$")] | None = None
     person: PersonKey
     persons: list[PersonsTable] = []
     tables: list[Table] = Field(min_length=1)
@@ -245,6 +364,62 @@ class Source(Section):
     def reader_for(self, table: Table | PersonsTable) -> Reading:
         """How a table is read: its own reader, or the source's."""
         return table.reader or self.reader
+
+    def in_database(self, table: Table | PersonsTable) -> bool:
+        """Whether a table is one of the database at `url`, `path` being its name there."""
+        return self.url is not None and self.reader_for(table) == SQL
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("preset") is None:
+            return value
+        from features.presets import expanded
+
+        return expanded(value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tables_of_database(cls, value: Any) -> Any:
+        """In a database the name of a table stands where a file's path stands otherwise."""
+        if not isinstance(value, dict) or value.get("url") is None:
+            return value
+        made = {"reader": SQL, **value}
+        for key in ("tables", "persons"):
+            if isinstance(made.get(key), list):
+                made[key] = [_named_in_database(one, made["reader"]) for one in made[key]]
+        return made
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            from features.sources.addresses import Address
+
+            Address.of(value)
+        return value
+
+    @model_validator(mode="after")
+    def _database(self) -> Source:
+        personal = {c for one in self.persons for columns in one.keys.values() for c in columns}
+        everything: list[Table | PersonsTable] = [*self.persons, *self.tables]
+        for table in everything:
+            if self.reader_for(table) == SQL and self.url is None:
+                raise ValueError("reader sql without url. Hint: Add url: postgresql://...")
+            if not isinstance(table, Table) or table.watermark is None:
+                continue
+            if not self.in_database(table):
+                raise ValueError(
+                    "watermark is for tables of a database. Hint: Remove it: a file is read again "
+                    "when it changes"
+                )
+            known = {*personal, *(table.person or self.person).columns, *table.identifying}
+            if table.watermark in known:
+                raise ValueError(
+                    "watermark names a column that identifies persons. Hint: Name one of the last "
+                    "change"
+                )
+        return self
 
     @field_validator("timezone")
     @classmethod
@@ -353,6 +528,58 @@ def _known_zone(value: str) -> str:
     return value
 
 
+class LinkageSettings(Section):
+    """How persons are linked whom no key joins: by how alike their records are.
+
+    Pairs of a probability from `merge_above` on are merged, from `review_above` on put on the list
+    for review, below left alone. Records are compared that agree in every attribute of one of the
+    blocks of `block_on`. `seed` draws the sample that the model is estimated from.
+    """
+
+    merge_above: float = Field(default=0.99, gt=0, le=1)
+    review_above: float = Field(default=0.8, gt=0, le=1)
+    block_on: list[Annotated[list[AttributeName], Field(min_length=1)]] = [
+        ["birth_date"],
+        ["first_name", "last_name"],
+        ["phone", "first_name"],
+        ["phone", "last_name"],
+        ["email"],
+    ]
+    seed: int = 2026
+
+    @model_validator(mode="after")
+    def _ordered(self) -> LinkageSettings:
+        if self.review_above > self.merge_above:
+            raise ValueError("review_above is over merge_above. Hint: Exchange the two")
+        return self
+
+
+class IdentitySettings(Section):
+    """Which rows of persons are one person's.
+
+    `rules` lists systems of identifiers in the order in which they are believed, as
+    `[[nir], [department_number], [role, file_number]]`: equal values make rows one person's,
+    unless an earlier rule tells them apart. Without it every system is believed alike. `linkage`,
+    where given, links the rest by names, birth dates and the like.
+    """
+
+    rules: list[Columns] | None = Field(default=None, min_length=1)
+    linkage: LinkageSettings | None = None
+
+
+class RetentionSettings(Section):
+    """For how long data are kept; `null` keeps them until somebody deletes them.
+
+    A person is erased whose last contact lies further back than `months_after_last_contact`. Rows
+    set aside and entries of what was read are deleted that many days after they were last written,
+    or met.
+    """
+
+    months_after_last_contact: int | None = Field(default=24, ge=1, le=1200)
+    set_aside_days: int | None = Field(default=365, ge=1)
+    ledger_days: int | None = Field(default=730, ge=1)
+
+
 class FeaturesSettings(Section, Placed):
     """The `features:` section: sources and their mapping, vocabulary, catalogue.
 
@@ -363,8 +590,10 @@ class FeaturesSettings(Section, Placed):
     observation: Observation
     buckets: int = Field(default=16, ge=1, le=4096)
     smallest_group: int = Field(default=11, ge=1)
-    sources: dict[str, Source] = Field(min_length=1)
     vocabulary: list[CodeEntry] = []
+    sources: dict[str, Source] = Field(min_length=1)
+    identity: IdentitySettings = IdentitySettings()
+    retention: RetentionSettings = RetentionSettings()
     catalogue: CatalogueSettings = CatalogueSettings()
 
     @field_validator("timezone")
@@ -382,6 +611,14 @@ class FeaturesSettings(Section, Placed):
                     "Hint: Use letters, digits and _"
                 )
         return value
+
+    @field_validator("sources")
+    @classmethod
+    def _vocabulary_values(
+        cls, value: dict[str, Source], info: ValidationInfo
+    ) -> dict[str, Source]:
+        own: list[CodeEntry] = info.data.get("vocabulary", [])
+        return spelled_out(value, [entry.code for entry in own])
 
     @property
     def services(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from features.errors import ConfigurationError
+from features.presets import written
 
 __all__ = ["Fault", "Placed", "Territory", "check_sections", "find_territory"]
 
@@ -162,8 +163,10 @@ def check_sections(
             checked[name] = _placed(territory, name, model.model_validate(_raw(territory, name)))
         except ValidationError as error:
             for item in error.errors(include_url=False, include_input=False):
-                path = (name, *_written(territory.lines, name, item["loc"]))
-                faults.append(_fault(territory, path, item, model))
+                loc, preset = _own(territory, name, item["loc"])
+                path = (name, *_written(territory.lines, name, loc))
+                fault = _fault(territory, path, item, model)
+                faults.append(fault if preset is None else _of_preset(fault, preset, item))
     if faults:
         faults = sorted(dict.fromkeys(faults), key=lambda f: (f.line, f.key))
         lines = "\n  ".join(f.text(str(territory.file)) for f in faults)
@@ -171,6 +174,30 @@ def check_sections(
             f"territory '{territory.name}': {len(faults)} fault(s) in its file\n  {lines}"
         )
     return checked
+
+
+def _own(territory: Territory, section: str, loc: Path_) -> tuple[Path_, str | None]:
+    """A location as the file has it; of what a preset says, its source and the preset's name."""
+    node: Any = territory.raw.get(section)
+    for key in loc[:2]:
+        node = node.get(key) if isinstance(node, dict) else None
+    if section != "features" or not isinstance(node, dict) or loc[:1] != ("sources",):
+        return loc, None
+    if node.get("preset") is None or len(loc) < 3:
+        return loc, None
+    own = written(node, loc[2:])
+    if own is None:
+        return (*loc[:2], "preset"), str(node["preset"])
+    return (*loc[:2], *own), None
+
+
+def _of_preset(fault: Fault, preset: str, item: Any) -> Fault:
+    loc: Path_ = item["loc"][2:]
+    remedy = fault.remedy
+    if item["type"] == "missing":
+        remedy = f"Give '{loc[-1]}' in your own file"
+        remedy += ", in a table of the same name." if loc[0] == "tables" else "."
+    return Fault(fault.line, fault.key, f"preset '{preset}': {_dotted(loc)}: {fault.rule}", remedy)
 
 
 def _raw(territory: Territory, name: str) -> Any:

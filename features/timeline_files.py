@@ -14,13 +14,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-__all__ = ["IN_FILE", "DataFile", "DataFiles", "Footers"]
+__all__ = ["IN_FILE", "ISSUED", "DataFile", "DataFiles", "Footers"]
 
 IN_FILE = "superseded_in_file"
 """Stored column: when this version was replaced by one *of its own file*; null = by none there.
 
 Its name differs from the `superseded_at` that :class:`features.timelines.Timelines` answers with:
 whoever reads the files themselves must not take the one for the other.
+"""
+
+ISSUED = "issued_as"
+"""Stored column: the pseudonym of the very identifier that the row came with.
+
+`subject_id` is its present owner, which merges and splits change; this one stays. It is 0 for a
+version that withdraws an event and follows from others. Where a file of an earlier format has no
+such column, it is taken to be `subject_id`.
 """
 
 _KEPT = 8_192
@@ -42,6 +50,7 @@ class DataFile:
         last: int64 [row groups], the greatest.
         rows: int64 [row groups], how many rows each has.
         dated: It has the column `IN_FILE`.
+        issued: It has the column `ISSUED`.
         ordered: No row group begins before the end of the one before it.
     """
 
@@ -51,6 +60,7 @@ class DataFile:
     last: Longs
     rows: Longs
     dated: bool
+    issued: bool
     ordered: bool
 
     @classmethod
@@ -75,6 +85,7 @@ class DataFile:
             ends,
             np.array(rows, np.int64),
             IN_FILE in names,
+            ISSUED in names,
             bool((begins[1:] >= ends[:-1]).all()),
         )
 

@@ -17,7 +17,7 @@ from features.errors import ConfigurationError
 from features.event_order import in_order, longs, sorted_events
 from features.events import EVENTS, WITHDRAWN
 from features.superseded import NEVER, superseded_at
-from features.timeline_files import IN_FILE, DataFile
+from features.timeline_files import IN_FILE, ISSUED, DataFile
 from features.versions import within
 
 __all__ = ["Asked", "Span", "read_columns", "read_span"]
@@ -100,6 +100,8 @@ source, source_code, reference, event_id; got 2 other(s). Hint: Correct the name
         """A stored column as it is wanted."""
         if name == IN_FILE:
             return pa.field(IN_FILE, pa.timestamp("us"))
+        if name == ISSUED:
+            return pa.field(ISSUED, pa.int64())
         field = EVENTS.field(name)
         if name in self.dictionaries:
             return field.with_type(pa.dictionary(pa.int32(), pa.string()))
@@ -230,6 +232,8 @@ def read_columns(
             for group in groups:
                 part = _of_group(opened, group, names, span, threads)
                 if part.num_rows:
+                    if ISSUED in names and not file.issued:
+                        part = part.append_column(ISSUED, part["subject_id"])
                     parts.append(part.select(list(names)).cast(schema))
     table = pa.concat_tables(parts)
     return table.unify_dictionaries() if texts else table

@@ -14,15 +14,16 @@ from deltalake import (
 
 from features.events import EVENTS, WITHDRAWN
 from features.superseded import superseded_column
-from features.timeline_files import IN_FILE
+from features.timeline_files import IN_FILE, ISSUED
 
-__all__ = ["STORED", "how_to_write", "stored_rows", "withdrawn"]
+__all__ = ["STORED", "by_nobody", "how_to_write", "stored_rows", "withdrawn"]
 
 STORED = pa.schema(
     [
         pa.field("bucket", pa.int32(), nullable=False),
         *EVENTS,
         pa.field(IN_FILE, pa.timestamp("us")),
+        pa.field(ISSUED, pa.int64()),
     ]
 )
 
@@ -34,19 +35,20 @@ def stored_rows(events: pa.Table, bucket: pa.Array[Any]) -> pa.Table:
     to hold them and no others.
 
     Args:
-        events: Columns of the contract.
+        events: Columns of the contract, and `ISSUED` where it is not the subject_id.
         bucket: int32, of each row.
     """
-    stored = events.add_column(0, STORED.field("bucket"), bucket)
+    issued = events[ISSUED if ISSUED in events.column_names else "subject_id"]
+    stored = events.select(EVENTS.names).add_column(0, STORED.field("bucket"), bucket)
     stored = stored.append_column(STORED.field(IN_FILE), superseded_column(events))
-    return stored.combine_chunks()
+    return stored.append_column(STORED.field(ISSUED), issued).combine_chunks()
 
 
 def how_to_write(table: DeltaTable, label: str) -> dict[str, Any]:
     """Options of a commit: one file for each bucket, whatever its size.
 
     Row groups are small enough to read one person, and what is mostly distinct has no dictionary.
-    A table of an earlier format is given the column `IN_FILE`.
+    A table of an earlier format is given the columns `IN_FILE` and `ISSUED`.
 
     Args:
         table: Where to.
@@ -59,13 +61,18 @@ def how_to_write(table: DeltaTable, label: str) -> dict[str, Any]:
         max_row_group_size=65_536,
         column_properties={"event_id": distinct, "reference": distinct},
     )
-    old = IN_FILE not in [field.name for field in table.schema().fields]
+    old = not {IN_FILE, ISSUED} <= {field.name for field in table.schema().fields}
     return {
         "target_file_size": 1 << 40,
         "writer_properties": writer,
         "commit_properties": CommitProperties(custom_metadata={"jalon": label}),
         "schema_mode": "merge" if old else None,
     }
+
+
+def by_nobody(rows: int) -> pa.Array[Any]:
+    """The column `ISSUED` of rows that came by no identifier: they follow from others."""
+    return pa.array([0] * rows, pa.int64())
 
 
 def withdrawn(events: pa.Table, withdrawals: list[tuple[int, int, int]]) -> pa.Table:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,13 @@ from features.event_order import Longs, longs, sorted_events
 from features.events import EVENTS, check_events
 from features.superseded import NEVER, superseded_at
 from features.timeline_chunks import Chunk, plan_chunks
-from features.timeline_files import DataFile, DataFiles, Footers
+from features.timeline_files import ISSUED, DataFile, DataFiles, Footers
 from features.timeline_reading import Asked, Span, read_columns, read_span
-from features.timeline_writing import STORED, how_to_write, stored_rows, withdrawn
+from features.timeline_writing import STORED, by_nobody, how_to_write, stored_rows, withdrawn
 from features.versions import CONTENT, KnownVersions, Versions, judge
+
+if TYPE_CHECKING:
+    from features.as_known import AsKnown
 
 __all__ = ["NEVER", "Appended", "Chunk", "Timelines", "sorted_events", "superseded_at"]
 
@@ -142,7 +145,7 @@ class Timelines:
         """Go on to the newest version of the table."""
         self._table.update_incremental()
 
-    def append(self, events: pa.Table, *, label: str) -> Appended:
+    def append(self, events: pa.Table, *, label: str, issued: Longs | None = None) -> Appended:
         """Add events in one atomic commit; rows that the table holds already are passed over.
 
         The versions held of the sources of these events are kept in memory (40 bytes a row)
@@ -151,11 +154,14 @@ class Timelines:
         Args:
             events: A table of the events contract; any order.
             label: Said in the table's history: a source and a table, never a person.
+            issued: int64, the pseudonym of the very identifier that each event came with, whoever
+                owns it at present; by default the event's subject_id. :meth:`reissue` needs it.
 
         Raises:
             DataError: events that break the contract.
         """
         events = check_events(events).combine_chunks()
+        came = longs(events["subject_id"]) if issued is None else np.asarray(issued, np.int64)
         if not events.num_rows:
             return Appended(0, 0, 0)
         new = Versions.of(events)
@@ -163,8 +169,11 @@ class Timelines:
         known = self._versions_of(sources)
         verdict = judge(new, Versions.joined([one.of(new) for one in known.values()]))
         fresh = events.take(verdict.kept)
+        fresh = fresh.append_column(ISSUED, pa.array(came[verdict.kept]))
         if verdict.withdrawals:
-            fresh = pa.concat_tables([fresh, withdrawn(events, verdict.withdrawals)])
+            gone = withdrawn(events, verdict.withdrawals)
+            gone = gone.append_column(ISSUED, by_nobody(gone.num_rows))
+            fresh = pa.concat_tables([fresh, gone])
         if fresh.num_rows:
             self._write(fresh, label)
             added = Versions.of(fresh) if verdict.withdrawals else new.take(verdict.kept)
@@ -184,7 +193,7 @@ class Timelines:
 
     def _write(self, events: pa.Table, label: str) -> None:
         stored = sorted_events(events)
-        bucket = pa.array(self._bucket(longs(stored["subject_id"])), pa.int32())
+        bucket = pa.array(self.bucket_of(longs(stored["subject_id"])), pa.int32())
         write_deltalake(
             self._table,
             stored_rows(stored, bucket),
@@ -213,8 +222,11 @@ class Timelines:
                     self._known[source].add(Versions.of(pa.concat_tables(held)))
         return self._known
 
-    def _bucket(self, subjects: Longs) -> npt.NDArray[np.int32]:
-        """Ranges, not remainders: sorted buckets one after another are a sorted table."""
+    def bucket_of(self, subjects: Longs) -> npt.NDArray[np.int32]:
+        """The bucket of each person, int32.
+
+        Ranges, not remainders: sorted buckets one after another are a sorted table.
+        """
         return (((subjects >> 32) * self.buckets) >> 31).astype(np.int32)
 
     def person(self, subject_id: int, as_known: datetime | None = None) -> pa.Table:
@@ -259,13 +271,26 @@ class Timelines:
         span = Span()
         if subjects is not None:
             span = Span(subjects=_people(subjects))
-            buckets = np.unique(self._bucket(_people(subjects))).tolist()
+            buckets = np.unique(self.bucket_of(_people(subjects))).tolist()
         parts = [asked.schema.empty_table()]
         for bucket in buckets:
             held = files.of(bucket)
             parts.append(read_span(held, span, asked, threads=True).cast(asked.schema))
         table = pa.concat_tables(parts)
         return table.unify_dictionaries() if dictionaries else table
+
+    def as_known(self, at: datetime) -> AsKnown:
+        """The table as it was when only what was recorded before an instant had come.
+
+        Args:
+            at: UTC where it has no zone.
+
+        Returns:
+            What has the reading methods of this class and takes its place in the engine.
+        """
+        from features.as_known import AsKnown
+
+        return AsKnown(self, at)
 
     def chunks(self, subjects: Longs | None = None, *, rows: int) -> list[Chunk]:
         """Ranges of people that together hold everyone, each of at most about `rows` events.
@@ -337,7 +362,7 @@ class Timelines:
         """Every pseudonym with at least one event, int64, sorted."""
         parts = [np.empty(0, np.int64)]
         for bucket in range(self.buckets):
-            held = longs(self._scan(["subject_id"], bucket)["subject_id"])
+            held = longs(self.scan(["subject_id"], bucket)["subject_id"])
             parts.append(np.unique(held))
         return np.concatenate(parts)
 
@@ -348,7 +373,7 @@ class Timelines:
             DataError: a table without events.
         """
         bounds: list[Any] = [
-            pc.min_max(self._scan(["recorded_at"], bucket)["recorded_at"]).as_py()
+            pc.min_max(self.scan(["recorded_at"], bucket)["recorded_at"]).as_py()
             for bucket in range(self.buckets)
         ]
         found = [one for one in bounds if one["min"] is not None]
@@ -367,18 +392,52 @@ class Timelines:
         held = [file for bucket in range(self.buckets) for file in files.of(bucket)]
         return sum(int(file.rows.sum()) for file in held)
 
+    def reissue(self, owners: Mapping[int, int]) -> int:
+        """Give the rows that came by some identifiers to their present owners, in one commit.
+
+        Who a row is about is corrected in place: earlier versions of events go with it, so that
+        what was known at any instant is told of the right person from then on. Rows of one event
+        whose owners become one, or several, gain or lose the versions that withdraw it. Doing it
+        twice changes nothing. See docs/decisions/012-identity-in-place.md.
+
+        Args:
+            owners: The pseudonym an identifier was issued to the subject_id that owns it now.
+
+        Returns:
+            Rows whose subject_id changed.
+        """
+        from features.timeline_reissue import reissue
+
+        return reissue(self, owners)
+
+    def rename(self, renamed: Callable[[Longs], Longs], *, label: str) -> int:
+        """Write the whole table anew with other pseudonyms, in one commit, and forget the former.
+
+        Args:
+            renamed: The new pseudonym of each, int64 to int64; two never become one.
+            label: Said in the table's history, so that an interrupted renaming can tell whether
+                it was done.
+
+        Returns:
+            Rows written.
+        """
+        from features.timeline_reissue import rename
+
+        return rename(self, renamed, label)
+
     def compact(self) -> int:
         """Rewrite each bucket of several files as one sorted file; returns how many were.
 
-        A file of an earlier format, without the column superseded_in_file, is rewritten, too. Each
+        A file of an earlier format, without one of the columns kept beside events, is rewritten,
+        too. Each
         bucket is one atomic commit; earlier Delta versions stay readable for a week.
         """
         rewritten = 0
         for bucket in range(self.buckets):
             files = self._files(bucket)
-            if not files or (len(files) == 1 and files[0].dated):
+            if not files or (len(files) == 1 and files[0].dated and files[0].issued):
                 continue
-            events = sorted_events(self._scan(list(EVENTS.names), bucket))
+            events = sorted_events(self.scan([*EVENTS.names, ISSUED], bucket))
             column = pa.array(np.full(events.num_rows, bucket), pa.int32())
             write_deltalake(
                 self._table,
@@ -392,6 +451,33 @@ class Timelines:
             self._table.vacuum(dry_run=False)
         return rewritten
 
+    def overwrite(self, buckets: Sequence[int], rows: pa.RecordBatchReader, label: str) -> None:
+        """Put other rows in place of some buckets', in one atomic commit.
+
+        Args:
+            buckets: The buckets.
+            rows: Stored columns, one sorted batch a bucket; none for a bucket that becomes empty.
+            label: Said in the table's history, never a person.
+        """
+        write_deltalake(
+            self._table,
+            rows,
+            mode="overwrite",
+            predicate=f"bucket IN ({', '.join(map(str, buckets))})",
+            **how_to_write(self._table, label),
+        )
+        self._known = {}
+
+    def forget_former(self) -> None:
+        """Delete every file that the present version does not name: earlier ones are then gone."""
+        self._table.vacuum(
+            retention_hours=0, enforce_retention_duration=False, dry_run=False, full=True
+        )
+
+    def said(self, label: str) -> bool:
+        """Whether a commit of this label is in the table's history."""
+        return any(entry.get("jalon") == label for entry in self._table.history())
+
     def _data_files(self) -> DataFiles:
         held = self._held
         if held is None or held.version != self.version:
@@ -402,9 +488,14 @@ class Timelines:
     def _files(self, bucket: int) -> list[DataFile]:
         return self._data_files().of(bucket)
 
-    def _scan(self, columns: Sequence[str], bucket: int) -> pa.Table:
-        """Columns of a bucket, a file after the other."""
-        asked = Asked.of(columns, None, False, ())
+    def scan(self, columns: Sequence[str], bucket: int) -> pa.Table:
+        """Columns of a bucket, a file after the other: for whoever rewrites it.
+
+        Args:
+            columns: Of the contract, or `issued_as`.
+            bucket: Part of the table.
+        """
+        asked = Asked.of(None, None, False, ())
         names = list(dict.fromkeys([*columns, "subject_id"]))
         files = self._files(bucket)
         return read_columns(files, Span(), names, asked, threads=True).select(list(columns))

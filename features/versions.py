@@ -14,7 +14,16 @@ import pyarrow.compute as pc
 
 from features.events import WITHDRAWN
 
-__all__ = ["CONTENT", "KnownVersions", "Verdict", "Versions", "halves", "judge", "within"]
+__all__ = [
+    "CONTENT",
+    "KnownVersions",
+    "Verdict",
+    "Versions",
+    "halves",
+    "judge",
+    "withdrawals_of",
+    "within",
+]
 
 CONTENT = ("time", "code", "numeric_value", "text_value", "end_time", "source_code", "reference")
 """Columns that make two versions of one event different; the person does, too."""
@@ -70,6 +79,18 @@ class Versions:
 
     def __len__(self) -> int:
         return len(self.high)
+
+    def event(self, row: int) -> tuple[int, int]:
+        """The event of a row."""
+        return int(self.high[row]), int(self.low[row])
+
+    def gone(self, row: int) -> bool:
+        """Whether a row is a withdrawal."""
+        return bool(self.content[row] == _WITHDRAWAL)
+
+    def of_owners(self, subjects: Longs) -> Versions:
+        """The same rows, each of another person."""
+        return Versions(self.high, self.low, self.recorded, subjects, self.content)
 
     def take(self, rows: npt.NDArray[np.intp]) -> Versions:
         """Some of the rows."""
@@ -251,6 +272,29 @@ def _withdrawals(
             ]
             earlier[owner] = None
     return found
+
+
+def withdrawals_of(rows: Versions) -> list[tuple[int, int, int]]:
+    """Every withdrawal that follows from all versions of some events, whatever is held.
+
+    Args:
+        rows: Every version of the events; withdrawals among them count for nothing.
+
+    Returns:
+        (row of the event, person who loses it, microseconds when).
+
+    Example:
+        >>> one = np.ones(2, np.uint64)
+        >>> withdrawals_of(Versions(one, one, np.array([4, 9]), np.array([7, 8]), one))
+        [(0, 7, 9)]
+    """
+    event = _events(rows)
+    gone = rows.content == _WITHDRAWAL
+    order = np.lexsort((np.arange(len(rows)), rows.recorded, event))
+    order = order[~gone[order]]
+    fresh = np.ones(len(rows), bool)
+    _, _, chain = _walk(rows, event, fresh, order)
+    return list(dict.fromkeys(_withdrawals(rows, event, fresh, np.zeros_like(gone), chain)))
 
 
 def _new_withdrawals(

@@ -36,7 +36,7 @@ __all__ = ["Outcome", "Run", "Scorer"]
 
 log = logging.getLogger(__name__)
 
-Status = Literal["scored", "unknown_person", "not_at_risk"]
+Status = Literal["scored", "unknown_person", "not_at_risk", "objects"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Outcome:
 
     Attributes:
         status: `scored`; `unknown_person`: no data under this identifier; `not_at_risk`: no open
-            pathway at that instant, or one that is broken already, as known then.
+            pathway at that instant, or one that is broken already, as known then; `objects`: the
+            person objects to being scored.
         score: A row of the table `scores` when scored.
         stored: Whether that row is in the state database.
     """
@@ -172,7 +173,8 @@ class Scorer:
         for system in set(systems):
             where = [i for i, name in enumerate(systems) if name == system]
             subjects[where] = self.vault.resolve(system, [identifiers[i] for i in where])
-        wanted = np.unique(subjects[subjects > 0])
+        objecting = set(self.vault.objected().tolist())
+        wanted = np.unique(subjects[(subjects > 0) & ~np.isin(subjects, list(objecting))])
         version = timelines.version
         found = self.database.scores_of(
             wanted.tolist(),
@@ -187,7 +189,10 @@ class Scorer:
                 rows = self._score(champion, events, self._pathways(events, at), version)
             self.database.add_scores(rows)
             found |= {row["subject_id"]: row for row in rows}
-        return [self._outcome(int(subject), found) for subject in subjects]
+        return [
+            Outcome("objects") if int(subject) in objecting else self._outcome(int(subject), found)
+            for subject in subjects
+        ]
 
     def score_timelines(self, timelines: Sequence[TimelineIn], at: datetime) -> list[Outcome]:
         """One outcome per timeline, in order, by the same path; nothing is stored."""

@@ -129,7 +129,7 @@ class Item(Body):
     """The answer for one person or timeline, at the index of the request."""
 
     index: int
-    status: Literal["scored", "unknown_person", "not_at_risk"]
+    status: Literal["scored", "unknown_person", "not_at_risk", "objects"]
     message: str | None = None
     score_id: str | None = None
     risk: float | None = Field(default=None, ge=0, le=1)

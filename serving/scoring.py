@@ -39,7 +39,8 @@ class ScoringReport:
     """What a batch did, for whoever ran it.
 
     Attributes:
-        people: Everyone in an open pathway at risk at the prediction time, as known then.
+        people: Everyone in an open pathway at risk at the prediction time, as known then, who does
+            not object to being scored.
         new: Scores stored now; the rest was stored before, by the same model on the same data.
         bands: People by band, with the territory's present thresholds.
         model: Kind and version of the champion.
@@ -69,6 +70,8 @@ def score_territory(
     progress: Callable[[str, float], None] | None = None,
 ) -> ScoringReport:
     """Score everyone in an open pathway with the champion, as known at an instant, and store it.
+
+    People who object to being scored are left out.
 
     People who have a score of this model, instant and data version are not scored again, so a
     batch that was stopped goes on where it stopped.
@@ -101,6 +104,7 @@ def score_territory(
     version = timelines.version
     tell("open pathways", 0.08)
     cohort = open_pathways(timelines, instant, training, features)
+    cohort = _who_does_not_object(territory, cohort)
     subjects = cohort["subject_id"].to_numpy()
     database = Database.open(territory, serving)
     try:
@@ -133,6 +137,20 @@ def score_territory(
         seconds=round(time.perf_counter() - started, 2),
         stored_in=database_url(territory, serving).render_as_string(hide_password=True),
     )
+
+
+def _who_does_not_object(territory: Territory, cohort: pa.Table) -> pa.Table:
+    from features.identity import Vault
+    from serving.rights import without_objections
+
+    folder = territory.home / "identity"
+    if not (folder / "vault.sqlite").exists():
+        return cohort
+    vault = Vault.open(folder)
+    try:
+        return without_objections(vault, cohort)
+    finally:
+        vault.close()
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def write_exports(
 
     rng = chance(1)
     style = {"encoding": "utf-8", "end": "\n", "null": "NULL"}
-    table = persons(exports_employment.persons(people, identities, known, history, rng), rng)
+    table = persons(exports_employment.persons(people, identities, known, history, rng, seed), rng)
     write_csv(folder / "employment" / "principal.csv", table, plain(table), **style)
     files["exports/employment/principal.csv"] = table.num_rows
     for sheet in exports_employment.sheets(history, identities, rng):
@@ -120,7 +120,7 @@ def write_exports(
     tell("exports", 0.75)
 
     rng = chance(2)
-    table = persons(exports_others.health_persons(identities, known, until, rng), rng)
+    table = persons(exports_others.health_persons(identities, known, until, rng, seed), rng)
     write_json_lines(folder / "health" / "patients.jsonl", table)
     files["exports/health/patients.jsonl"] = table.num_rows
     for sheet in exports_others.health_sheets(history, identities, rng):
@@ -129,7 +129,7 @@ def write_exports(
         files[f"exports/health/{sheet.name}"] = done.table.num_rows
 
     rng = chance(3)
-    table = persons(exports_others.housing_persons(identities, known, until, rng), rng)
+    table = persons(exports_others.housing_persons(identities, known, until, rng, seed), rng)
     tables = {"personne": (exports_others.HOUSING_TABLES["personne"], table)}
     for sheet in exports_others.housing_sheets(history, identities, rng):
         done = finish(sheet, rng)
@@ -139,7 +139,7 @@ def write_exports(
         files[f"exports/housing/housing.sqlite#{name}"] = rows.num_rows
 
     rng = chance(4)
-    table = persons(exports_others.training_persons(identities, known, until, rng), rng)
+    table = persons(exports_others.training_persons(identities, known, until, rng, seed), rng)
     write_xlsx(folder / "training" / "stagiaires.xlsx", "stagiaires", table)
     files["exports/training/stagiaires.xlsx"] = table.num_rows
     for sheet in exports_others.training_sheets(history, identities, rng):

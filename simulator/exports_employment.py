@@ -8,7 +8,7 @@ import pyarrow as pa
 from simulator import layout
 from simulator.formats import ISO, NOTHING, birthdays, codes, decimals, numbered
 from simulator.history import History
-from simulator.identities import NIR_SHARES, Identities, kept, misspell
+from simulator.identities import NIR_SHARES, Identities, dialled, kept, misspell
 from simulator.people import People
 from simulator.remarks import remarks
 from simulator.rows import appointments, pairs, singles
@@ -34,6 +34,7 @@ def persons(
     known: dict[str, np.ndarray],
     history: History,
     rng: np.random.Generator,
+    seed: int,
 ) -> pa.Table:
     """`principal.csv`: persons, with the difficulties noted at the first interview."""
     here = np.flatnonzero(known["employment"])
@@ -72,6 +73,7 @@ def persons(
         columns[name] = codes(noted[here, theme].astype(np.int64), ("N", "O"))
     columns["brsa"] = pa.array(["O"] * n)
     columns["date_maj"] = ISO.instants(start + rng.integers(30, 3000, n))
+    columns["telephone"] = dialled("employment", identities.phones[here], seed)
     return pa.table(columns)
 
 

@@ -17,7 +17,7 @@ from simulator.formats import (
     timestamps,
 )
 from simulator.history import History
-from simulator.identities import KEY_SHARES, NIR_SHARES, Identities, kept, misspell
+from simulator.identities import KEY_SHARES, NIR_SHARES, Identities, dialled, kept, misspell
 from simulator.remarks import remarks
 from simulator.rows import appointments, opaque, singles
 from simulator.sheets import Sheet
@@ -28,7 +28,7 @@ COURSE_CODES = ("FP", "FI", "FE", "FT", "FA", "AP", "AI", "AE", "AT", "AR")
 
 HOUSING_TABLES = {
     "personne": "id_personne INTEGER, nir TEXT, numero_dossier_social TEXT, nom TEXT, prenom TEXT, "
-    "date_naissance TEXT, maj_le TEXT",
+    "date_naissance TEXT, maj_le TEXT, telephone TEXT",
     "situation": "id_situation TEXT, id_personne INTEGER, code INTEGER, date_debut TEXT, "
     "saisi_le TEXT",
     "dossier": "id_ligne TEXT, id_personne INTEGER, id_dossier TEXT, nature TEXT, etat TEXT, "
@@ -51,7 +51,11 @@ def _wrong(codes_: tuple[str, ...] | tuple[int, ...]) -> dict[str | int, tuple[s
 
 
 def health_persons(
-    identities: Identities, known: dict[str, np.ndarray], until: int, rng: np.random.Generator
+    identities: Identities,
+    known: dict[str, np.ndarray],
+    until: int,
+    rng: np.random.Generator,
+    seed: int,
 ) -> pa.Table:
     """`patients.jsonl`: no NIR; the department's file number for nine in ten."""
     here = np.flatnonzero(known["health"])
@@ -65,6 +69,7 @@ def health_persons(
             "prenom": misspell(identities.first_names[here], rng),
             "date_naissance": birthdays(identities.birth[here], ISO.day),
             "maj_le": ISO_OFFSET.instants(rng.integers(until // 2, until, n)),
+            "telephone": dialled("health", identities.phones[here], seed),
         }
     )
 
@@ -121,7 +126,11 @@ def health_sheets(
 
 
 def housing_persons(
-    identities: Identities, known: dict[str, np.ndarray], until: int, rng: np.random.Generator
+    identities: Identities,
+    known: dict[str, np.ndarray],
+    until: int,
+    rng: np.random.Generator,
+    seed: int,
 ) -> pa.Table:
     """Table `personne`: the NIR, or the department's file number when it is missing."""
     here = np.flatnonzero(known["housing"])
@@ -137,6 +146,7 @@ def housing_persons(
             "prenom": misspell(identities.first_names[here], rng),
             "date_naissance": birthdays(identities.birth[here], ISO.day),
             "maj_le": ISO.instants(rng.integers(until // 2, until, n)),
+            "telephone": dialled("housing", identities.phones[here], seed),
         }
     )
 
@@ -217,7 +227,11 @@ def housing_sheets(
 
 
 def training_persons(
-    identities: Identities, known: dict[str, np.ndarray], until: int, rng: np.random.Generator
+    identities: Identities,
+    known: dict[str, np.ndarray],
+    until: int,
+    rng: np.random.Generator,
+    seed: int,
 ) -> pa.Table:
     """`stagiaires.xlsx`: the employment service's number, or the NIR when it is missing."""
     here = np.flatnonzero(known["training"])
@@ -233,6 +247,7 @@ def training_persons(
             "prenom": misspell(identities.first_names[here], rng),
             "date_naissance": birthdays(identities.birth[here], FRENCH.day),
             "inscrit_le": FRENCH.days(rng.integers(until // 3, until, n)),
+            "telephone": dialled("training", identities.phones[here], seed),
         }
     )
 

@@ -15,6 +15,8 @@ from simulator.people import People
 
 TYPO_SHARE = 0.03
 NIR_SHARES = {"social": 0.92, "employment": 0.95, "housing": 0.85}
+PHONE_SHARES = {"employment": 0.85, "health": 0.8, "housing": 0.75, "training": 0.9}
+WRONG_DIGIT_SHARE = 0.02
 KEY_SHARES = {"health": 0.90, "training": 0.93, "social_to_employment": 0.70}
 
 
@@ -126,6 +128,37 @@ def misspell(names: np.ndarray, rng: np.random.Generator) -> list[str]:
         else:
             out[i] = name[: at + 1] + name[at] + name[at + 1 :]
     return out
+
+
+def dialled(service: str, phones: np.ndarray, seed: int) -> pa.Array:
+    """Telephone numbers as one service noted them.
+
+    Some are missing, about 2 % have a wrong digit, and spaces and the country's code come and go.
+
+    Args:
+        service: its name.
+        phones: ten digits each, of the persons it knows.
+        seed: seed of the set; the numbers have a chance of their own, so that they change nothing
+            else.
+
+    Returns:
+        Text, null where missing.
+    """
+    rng = np.random.default_rng([seed, 43, list(PHONE_SHARES).index(service)])
+    n = len(phones)
+    there = rng.random(n) < PHONE_SHARES[service]
+    wrong = rng.random(n) < WRONG_DIGIT_SHARE
+    place, digit, style = rng.integers(6, 10, n), rng.integers(0, 10, n), rng.integers(0, 3, n)
+    out = []
+    for i, phone in enumerate(str(x) for x in phones):
+        if wrong[i]:
+            phone = phone[: place[i]] + str(digit[i]) + phone[place[i] + 1 :]
+        if style[i] == 1:
+            phone = " ".join(phone[at : at + 2] for at in range(0, 10, 2))
+        elif style[i] == 2:
+            phone = "+33" + phone[1:]
+        out.append(phone)
+    return kept(out, there)
 
 
 def kept(values: np.ndarray | list[str], keep: np.ndarray) -> pa.Array:

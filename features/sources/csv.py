@@ -5,27 +5,37 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from features.errors import DataError
-from features.settings import ReaderOptions
-from features.sources import Batch
+from features.settings import AUTO, ReaderOptions
+from features.sources import Batch, SourceFile
 from features.sources.lines import decoded
 from features.sources.records import read_records
+from features.sources.sniffing import sniff
 
 __all__ = ["CsvReader"]
 
 
 class CsvReader:
-    """Rows of a delimited text file, as text columns; see :mod:`features.sources`."""
+    """Rows of a delimited text file, as text columns; see :mod:`features.sources`.
 
-    def __init__(self, file: Path, options: ReaderOptions, part: str | None = None) -> None:
+    Cells are data, whatever they look like: a formula is the text of a formula.
+
+    Attributes:
+        names: The columns.
+        dialect: What was taken for encoding, delimiter and quote.
+    """
+
+    def __init__(self, file: SourceFile, options: ReaderOptions, part: str | None = None) -> None:
         self._file = file
-        self._options = options
+        self._options = resolved(file, options)
+        self.dialect = {
+            name: str(getattr(self._options, name)) for name in ("encoding", "delimiter", "quote")
+        }
         self.names = self._header()
 
     def _header(self) -> tuple[str, ...]:
@@ -106,3 +116,12 @@ class CsvReader:
             ),
         )
         return table.rename_columns(columns)
+
+
+def resolved(file: SourceFile, options: ReaderOptions) -> ReaderOptions:
+    """Options without `auto`: what is, is told from the beginning of the file."""
+    told = [name for name in ("encoding", "delimiter", "quote") if getattr(options, name) == AUTO]
+    if not told:
+        return options
+    found = sniff(file, None if "encoding" in told else options.encoding)
+    return options.model_copy(update={name: getattr(found, name) for name in told})

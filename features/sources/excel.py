@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +11,8 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
 from features.errors import DataError
 from features.settings import ReaderOptions
-from features.sources import Batch
+from features.sources import Batch, SourceFile
+from features.sources.workbooks import check_workbook
 
 __all__ = ["ExcelReader"]
 
@@ -20,13 +20,19 @@ ROWS = 100_000
 
 
 class ExcelReader:
-    """Rows of one sheet, as text columns; see :mod:`features.sources`."""
+    """Rows of one sheet, as text columns; see :mod:`features.sources`.
 
-    def __init__(self, file: Path, options: ReaderOptions, part: str | None = None) -> None:
+    A formula is never computed: its cell holds the result that was stored with it, and nothing
+    where none was. A text that looks like a formula is a text.
+    """
+
+    def __init__(self, file: SourceFile, options: ReaderOptions, part: str | None = None) -> None:
         self._file = file
         self._options = options
         try:
-            book = CalamineWorkbook.from_path(str(file))
+            with file.seekable() as stream:
+                check_workbook(stream, file.name)
+                book = CalamineWorkbook.from_filelike(stream)
         except CalamineError as error:
             raise _unreadable(file, "an Excel workbook") from error
         name = part or next(iter(book.sheet_names), "")
@@ -89,7 +95,7 @@ class ExcelReader:
         return None if text == "" or text in self._options.nulls else text
 
 
-def _unreadable(file: Path, expected: str) -> DataError:
+def _unreadable(file: SourceFile, expected: str) -> DataError:
     return DataError(
         f"reading '{file.name}'",
         expected=expected,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from features.errors import DataError
-from features.settings import ReaderOptions
-from features.sources import Aside, Batch
+from features.settings import AUTO, ReaderOptions
+from features.sources import Aside, Batch, SourceFile
 from features.sources.lines import Lines, read_lines
+from features.sources.sniffing import sniff_encoding
 
 __all__ = ["JsonLinesReader"]
 
@@ -29,9 +29,12 @@ class JsonLinesReader:
     not known as a column.
     """
 
-    def __init__(self, file: Path, options: ReaderOptions, part: str | None = None) -> None:
+    def __init__(self, file: SourceFile, options: ReaderOptions, part: str | None = None) -> None:
         self._file = file
+        if options.encoding == AUTO:
+            options = options.model_copy(update={"encoding": sniff_encoding(file)})
         self._options = options
+        self.dialect = {"encoding": options.encoding}
         self.names = self._keys()
 
     def _keys(self) -> tuple[str, ...]:
@@ -56,18 +59,23 @@ class JsonLinesReader:
             aside = list(lines.aside)
             good = _objects(lines)
             read = {row for _, row in good}
-            aside += [Aside(row, "bad_json") for row in lines.rows if row not in read]
+            held = dict(zip(lines.rows, lines.texts, strict=True))
+            aside += [
+                Aside(row, "bad_json", raw=text.encode())
+                for row, text in held.items()
+                if row not in read
+            ]
             for found, row in good:
                 nested = next((c for c in columns if isinstance(found.get(c), dict | list)), None)
                 if nested is not None:
-                    aside.append(Aside(row, "nested_value", nested))
+                    aside.append(Aside(row, "nested_value", nested, held[row].encode()))
                     continue
                 texts = [_text(found.get(name)) for name in columns]
                 damaged = next(
                     (c for c, t in zip(columns, texts, strict=True) if not _whole(t)), None
                 )
                 if damaged is not None:
-                    aside.append(Aside(row, "bad_encoding", damaged))
+                    aside.append(Aside(row, "bad_encoding", damaged, held[row].encode()))
                     continue
                 rows.append(row)
                 values.append(texts)

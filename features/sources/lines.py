@@ -5,10 +5,9 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from features.settings import ReaderOptions
-from features.sources import Aside
+from features.sources import Aside, SourceFile
 
 __all__ = ["CHUNK", "DAMAGED", "Lines", "decoded", "read_lines"]
 
@@ -32,14 +31,14 @@ class Lines:
     aside: list[Aside]
 
 
-def decoded(file: Path, encoding: str) -> Iterator[tuple[bytes, bool]]:
+def decoded(file: SourceFile, encoding: str) -> Iterator[tuple[bytes, bool]]:
     """A file as UTF-8 chunks without byte order mark, and whether each is the last (empty) one.
 
     Bytes that are not of the encoding become U+FFFD.
     """
     decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
     first = True
-    with file.open("rb") as stream:
+    with file.open() as stream:
         while True:
             chunk = stream.read(CHUNK)
             text = decoder.decode(chunk, final=not chunk)
@@ -49,7 +48,7 @@ def decoded(file: Path, encoding: str) -> Iterator[tuple[bytes, bool]]:
                 return
 
 
-def read_lines(file: Path, options: ReaderOptions) -> Iterator[Lines]:
+def read_lines(file: SourceFile, options: ReaderOptions) -> Iterator[Lines]:
     """The lines of a file; blank ones are passed over.
 
     Set aside are lines longer than ``max_line_bytes`` (counted in UTF-8), lines with bytes of
@@ -72,7 +71,8 @@ def read_lines(file: Path, options: ReaderOptions) -> Iterator[Lines]:
             number += 1
             reason = _fault(line, limit)
             if reason is not None:
-                aside.append(Aside(number, reason))
+                raw = None if reason == "line_too_long" else line.rstrip(b"\r")
+                aside.append(Aside(number, reason, raw=raw))
             elif text := line.decode().strip():
                 texts.append(text)
                 rows.append(number)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from features.settings import ReaderOptions
-from features.sources import Aside
+from features.sources import Aside, SourceFile
 from features.sources.lines import decoded
 
 __all__ = ["Records", "read_records"]
@@ -29,7 +28,7 @@ class Records:
     Attributes:
         text: The good ones as UTF-8, one after another.
         rows: int64, their lines in the file, counted from the header's (0).
-        aside: The others, with the reason.
+        aside: The others, with the reason and, where they are not too long, as they stood.
     """
 
     text: bytes
@@ -37,7 +36,7 @@ class Records:
     aside: list[Aside]
 
 
-def read_records(file: Path, options: ReaderOptions, fields: int) -> Iterator[Records]:
+def read_records(file: SourceFile, options: ReaderOptions, fields: int) -> Iterator[Records]:
     """The records after the header line, chunk by chunk; blank lines are passed over.
 
     A record may go over several lines inside quotes. A quote that is never closed costs its own
@@ -74,7 +73,7 @@ def read_records(file: Path, options: ReaderOptions, fields: int) -> Iterator[Re
         rows = line + np.cumsum(lines) - lines
         line += int(lines.sum())
         tail = text[done:]
-        good, bad = _judged(data, ends, counts, flags, rows, fields, limit)
+        good, bad = _judged(text, ends, counts, flags, rows, fields, limit)
         noted += bad
         if len(tail) > limit and b"\n" not in tail:
             noted.append(Aside(line, "line_too_long"))
@@ -160,8 +159,9 @@ def _split(
 
 
 def _judged(
-    data: Any, ends: Any, counts: Any, flags: Any, rows: Any, fields: int, limit: int
+    text: bytes, ends: Any, counts: Any, flags: Any, rows: Any, fields: int, limit: int
 ) -> tuple[npt.NDArray[np.bool_], list[Aside]]:
+    data = np.frombuffer(text, np.uint8)
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)[: len(ends)]
     sizes = ends - starts
     blank = (sizes == 1) | ((sizes == 2) & (data[starts] == 13) if len(starts) else False)
@@ -177,7 +177,10 @@ def _judged(
     bad: list[Aside] = []
     for reason, mask in reasons:
         hit = good & mask
-        bad += [Aside(int(row), reason) for row in rows[hit]]
+        for place in np.flatnonzero(hit).tolist():
+            held = None if reason == "line_too_long" else text[starts[place] : ends[place]]
+            raw = None if held is None else held.rstrip(b"\r\n")
+            bad.append(Aside(int(rows[place]), reason, raw=raw))
         good &= ~mask
     return good, sorted(bad, key=lambda aside: aside.row)
 

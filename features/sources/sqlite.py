@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 
 from features.errors import DataError
 from features.settings import ReaderOptions
-from features.sources import Aside, Batch
+from features.sources import Aside, Batch, SourceFile
 from features.sources.lines import DAMAGED
 
 __all__ = ["SqliteReader"]
@@ -23,8 +22,17 @@ ROWS = 200_000
 class SqliteReader:
     """Rows of one table, as text columns; see :mod:`features.sources`."""
 
-    def __init__(self, file: Path, options: ReaderOptions, part: str | None = None) -> None:
+    def __init__(self, file: SourceFile, options: ReaderOptions, part: str | None = None) -> None:
         self._file = file
+        if file.plain is None:
+            raise DataError(
+                f"reading '{file.name}'",
+                expected="an SQLite database as a file of its own",
+                got="a compressed one",
+                hint="Unpack it beside the other exports.",
+            )
+        self._path = file.plain
+        self._refuse_cut_off()
         with self._connected() as connection:
             try:
                 found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -56,8 +64,24 @@ class SqliteReader:
             return ", ".join(_quoted(name) for _, name in keys)
         return found[0]
 
+    def _refuse_cut_off(self) -> None:
+        """SQLite takes what a file lacks for empty values, where it can."""
+        with self._path.open("rb") as stream:
+            head = stream.read(100)
+        if len(head) < 100 or self._path.with_name(f"{self._path.name}-wal").exists():
+            return
+        size = int.from_bytes(head[16:18], "big")
+        pages = int.from_bytes(head[28:32], "big")
+        # The count holds only where the last writer kept it.
+        told = head[24:28] == head[92:96]
+        if told and self._path.stat().st_size < pages * (65_536 if size == 1 else size):
+            raise _unreadable(self._file)
+
     def _connected(self) -> _Closing:
-        return _Closing(sqlite3.connect(f"{self._file.resolve().as_uri()}?mode=ro", uri=True))
+        connection = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True)
+        # What a file of others defines may call no function with effects.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        return _Closing(connection)
 
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """The table's rows, in the order of their rowid; see :mod:`features.sources`.
@@ -108,7 +132,7 @@ def _without_damaged(batch: Batch, columns: Sequence[str]) -> Batch:
     return Batch(batch.table.filter(pa.array(keep)), batch.rows[keep], aside)
 
 
-def _unreadable(file: Path) -> DataError:
+def _unreadable(file: SourceFile) -> DataError:
     return DataError(
         f"reading '{file.name}'",
         expected="an SQLite database",

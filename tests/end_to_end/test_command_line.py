@@ -12,7 +12,10 @@ import pytest
 from serving.serve import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("simulate", "ingest", "features", "train", "score", "serve", "demo", "key")
+COMMANDS = (
+    "simulate", "connect", "ingest", "features", "identity", "meds", "person", "maintain", "train",
+    "score", "serve", "demo", "key",
+)  # fmt: skip
 
 
 def jalon(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -100,3 +103,15 @@ def test_an_unknown_feature_is_a_wrong_call_with_the_nearest_name(command: str) 
     done = jalon("features", *command.split(), "contact.noshow.cuont.90d")
     assert done.returncode == 2
     assert "Did you mean 'contact.noshow.count.90d'?" in done.stderr
+
+
+def test_a_work_folder_that_is_a_file_is_an_error_to_act_on(tmp_path: Path) -> None:
+    taken = tmp_path / "taken.txt"
+    taken.write_text("kept", encoding="utf-8")
+    done = jalon("ingest", "demo", "--home", str(taken), "--data", str(tmp_path))
+    assert done.returncode == 1
+    assert "taken.txt" in done.stderr
+    assert "Hint:" in done.stderr
+    assert "defect" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert taken.read_text("utf-8") == "kept"

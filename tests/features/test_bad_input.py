@@ -249,7 +249,9 @@ def test_only_codes_met_in_several_rows_are_shown(territory: Territory) -> None:
     assert figures.unknown == {"statut=??": 3, "statut=A-REVOIR": 5, "statut=(withheld)": withheld}
     coded = {r["coded"] for r in aside_of(territory) if r["file"] == "rdv-2.csv"}
     assert coded == {f'{{"statut": "{code}"}}' for code in ("??", "A-REVOIR", "HON", "(withheld)")}
-    everything = json.dumps([report.as_dict(), aside_of(territory)], ensure_ascii=False)
+    everything = json.dumps(
+        [report.as_dict(), aside_of(territory)], ensure_ascii=False, default=repr
+    )
     for value in STRANGE:
         assert value not in everything
     for file in (territory.home / "ledger").iterdir():
@@ -257,13 +259,13 @@ def test_only_codes_met_in_several_rows_are_shown(territory: Territory) -> None:
 
 
 @pytest.mark.parametrize(
-    "column",
+    ("column", "shaped"),
     [
-        pa.array([184127645108946, 1841276451089, 612345678, 33612345678, None]),
-        pa.array([184127645108946.0, 1841276451089.0, 612345678.5, 1e14, None]),
+        (pa.array([184127645108946, 1841276451089, 612345678, 33612345678, None]), 4),
+        (pa.array([184127645108946.0, 1841276451089.0, 612345678.5, 1e14, None]), 2),
     ],
 )
-def test_a_nir_is_no_amount_even_in_a_typed_column(column: pa.Array) -> None:
+def test_an_identity_is_no_amount_even_in_a_typed_column(column: pa.Array, shaped: int) -> None:
     cells = Cells(pa.table({"montant": column}))
     cells.number("montant", np.ones(5, bool), ".")
-    assert cells.aside == dict.fromkeys((0, 1), ("identity_in_field", "montant"))
+    assert cells.aside == dict.fromkeys(range(shaped), ("identity_in_field", "montant"))

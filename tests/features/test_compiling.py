@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import features
 from features.engine import cores
+
+pytestmark = pytest.mark.once
 
 ROOT = Path(features.__file__).parents[1]
 FIRST_CALL = [sys.executable, "-P", "-m", "features.first_call"]

@@ -24,6 +24,8 @@ from features.ingest import ingest
 from features.territory import Territory
 from features.timelines import Timelines
 
+pytestmark = pytest.mark.once
+
 TERRITORY = """\
 features:
   observation: {since: 2020-01-01, until: 2026-01-01}
@@ -68,8 +70,9 @@ import numba
 import pyarrow.parquet
 
 import features.identity
-import features.ingest as module
+import features.ingest
 import features.mapping
+import features.reading as module
 import features.sources.csv, features.sources.jsonl
 import features.timelines
 from features.sources import Batch
@@ -128,7 +131,7 @@ for line in sys.stdin:
     if not child:
         kill_at(**kill)
         town = Territory.open(folder / "territory.yaml", home=home, data=folder / "exports")
-        module.ingest(town)
+        features.ingest.ingest(town)
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """

@@ -21,6 +21,8 @@ from features.definitions import build_catalogue
 from features.matrix import compute_matrix
 from tests.features.timelines_at_random import five_services
 
+pytestmark = pytest.mark.once
+
 DAY = np.timedelta64(1, "D")
 NEVER = np.datetime64("2262-01-01", "us")
 BURST = np.datetime64("2024-03-01", "us")

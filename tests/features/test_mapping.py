@@ -192,11 +192,91 @@ def test_a_row_key_with_a_person_in_it_is_hashed_with_the_secret(tmp_path: Path)
     assert not set(keyed[0]) & set(keyed[1])
 
 
+def test_a_declared_identifier_is_a_key_hashed_with_the_secret_and_never_kept(
+    tmp_path: Path,
+) -> None:
+    vaults = [Vault.open(tmp_path / name) for name in ("one", "two")]
+    row = {"file": "285020212345625"}
+    bare = RDV | {"row_key": ["file", "id"]}
+    assert mapped(vaults[0], row, table=bare).aside == {0: ("identity_in_field", "file")}
+    table = bare | {"identifying": "file"}
+    done = [mapped(vault, row, table=table) for vault in vaults]
+    assert [one.aside for one in done] == [{}, {}]
+    ids = [set(one.events["event_id"].to_pylist()) for one in done]
+    assert [len(one) for one in ids] == [2, 2]
+    assert not ids[0] & ids[1]
+    other = mapped(vaults[0], {"file": "185020212345631"}, table=table)
+    assert not ids[0] & set(other.events["event_id"].to_pylist())
+    assert row["file"] not in str(done[0].events.to_pylist())
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"reference": "file"},
+        {"text_value": "file"},
+        {"numeric_value": "file"},
+        {"code": "NEED//{file}//RAISED", "values": {"file": {"1": "HEALTH"}}},
+    ],
+)
+def test_a_declared_identifier_must_not_be_kept(kept: dict[str, Any]) -> None:
+    rule = {"code": "SOCIAL//DIAGNOSIS//DONE", "recorded_at": "made", **kept}
+    settings = settings_of(RDV | {"identifying": ["file"], "events": [rule]})
+    with pytest.raises(ConfigurationError, match="column 'file' identifies persons"):
+        check_mapping(settings, Vocabulary.load())
+
+
+def test_a_declared_identifier_is_no_watermark() -> None:
+    table = {k: v for k, v in RDV.items() if k != "path"}
+    table |= {"table": "rdv", "watermark": "file", "identifying": ["file"]}
+    with pytest.raises(ValueError, match="watermark names a column that identifies persons"):
+        settings_of(table, reader="sql", url="sqlite:///rdv.db")
+
+
+def test_a_row_corrected_under_one_rule_stays_one_event(vault: Vault) -> None:
+    """As docs/territory.md says: the code is no part of what makes two rows one event."""
+    both = mapped(vault, {}, {"status": "A", "said": "18/03/2025"}).events
+    outcomes = both.slice(2).to_pylist()
+    assert [one["code"].split("//")[-1] for one in outcomes] == ["SEEN", "NOSHOW"]
+    assert len({one["event_id"] for one in outcomes}) == 1
+
+
 def test_a_row_without_an_event_makes_no_person(vault: Vault) -> None:
     table = RDV | {"events": RDV["events"][1:]}
     done = mapped(vault, {"said": None}, table=table)
     assert (done.events.num_rows, done.without_event, done.created) == (0, 1, 0)
     assert vault.count() == 0
+
+
+def test_persons_met_again_are_the_same_whatever_was_asked_of_the_vault(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(RDV)
+    source = settings.sources["social"]
+    found = []
+    for most in (1_000_000, 0):
+        monkeypatch.setattr("features.mapping.SEEN", most)
+        mapping = TableMapping("social", source, source.tables[0], settings, vault)
+        for who in (["D1", "D2", "D1", None], ["D3", "D2", "D1", "D3"]):
+            rows = [ROW | {"person": one, "row": f"r{n}"} for n, one in enumerate(who)]
+            raw = pa.table({name: [row.get(name) for row in rows] for name in mapping.columns})
+            done = mapping.apply(Batch(raw, np.arange(1, 5)))
+            asked = vault.resolve("social", [who[place] or "" for place in done.places])
+            assert done.events["subject_id"].to_pylist() == asked.tolist()
+            assert done.issued.tolist() == asked.tolist()
+            found.append(done.created)
+    assert found == [2, 1, 0, 0]
+
+
+def test_a_row_of_a_person_who_was_erased_or_merged(vault: Vault) -> None:
+    mapped(vault, {"person": "D1"}, {"person": "D2"}, {"person": "D3"})
+    first, second, third = vault.resolve("social", ["D1", "D2", "D3"]).tolist()
+    vault.merge(first, second, "error")
+    vault.forget(third)
+    done = mapped(vault, {"person": "D1"}, {"person": "D2"}, {"person": "D3"})
+    assert done.aside == {2: ("erased", None)}
+    assert set(done.events["subject_id"].to_pylist()) == {first}
+    assert set(done.issued.tolist()) == {first, second}
 
 
 def test_where_accepts_listed_values_and_absence(vault: Vault) -> None:

@@ -57,6 +57,22 @@ def test_figures_come_back_from_json() -> None:
     assert FileFigures.from_dict(json.loads(json.dumps(made.as_dict()))) == made
 
 
+def test_a_table_that_is_read_on_sums_its_readings() -> None:
+    first, more = figures(1, 4, rows=3, mapped=2, events=2), figures(2, rows=2, mapped=1)
+    first.refused("bad_date", "le")
+    more.refused("bad_date", "le")
+    more.refused("contract", "a|b", "a rule")
+    first.read(pa.table({"le": ["1", None, ""], "n": [1, None, 3]}), [""])
+    more.read(pa.table({"le": ["NULL", "2"]}), ["NULL"])
+    both = more.plus(first)
+    assert (both.rows, both.mapped, both.events) == (5, 3, 2)
+    assert both.set_aside == {"bad_date": 2, "contract": 1}
+    assert both.filled == {"le": [2, 5], "n": [2, 3]}
+    assert sum(both.delays) == 3
+    said = SourceFigures("social", "social", (both,)).as_dict()["set_aside_where"]
+    assert {"reason": "contract", "column": "a|b", "rule": "a rule", "rows": 1} in said
+
+
 def test_the_report_sums_files_and_says_what_was_not_read() -> None:
     one, two = figures(1, rows=1500, events=1490), figures(2, rows=5, events=1)
     one.set_aside.update(Counter(bad_date=7, unknown_code=3))

@@ -42,7 +42,10 @@ EVERY = Catalogue((*OWN.features, *PEERS.features), random.ZONE, random.SERVICES
 
 
 # Nothing here passes through pandas on its way to or from Spark.
-pytestmark = pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas"),
+]
 
 
 def _java() -> str | None:

@@ -16,6 +16,7 @@ DOMAIN = {
         ("APPOINTMENT", "SCHEDULED SEEN EXCUSED NOSHOW REVOKED UNKNOWN"),
         ("INVITATION", "SENT DELIVERED NOT_DELIVERED OPENED EXPIRED"),
         ("NOTE", "TODO IN_PROGRESS DONE"),
+        ("OUTREACH", "SEEN"),
     ],
     "ORIENTATION": [
         ("DECISION", "SOCIAL PRO SOCIO_PRO"),
@@ -25,21 +26,39 @@ DOMAIN = {
     "CONTRACT": [("CER PPAE CEJ PACEA", "SIGNED RENEWED EXPIRED CANCELLED ENDED")],
     "RIGHTS": [
         ("RSA", "OPEN SUSPENDED PAYMENT_SUSPENDED CLOSED REFUSED"),
+        ("RESOURCES", "DECLARED NONE"),
+        ("BENEFIT HEALTH_COVER", "HELD NONE"),
+        ("VETERAN", "HELD"),
         ("SANCTION", "REDUCTION SUSPENSION MAINTAINED CANCELLED"),
     ],
     "EMPLOYMENT": [
         ("REGISTRATION", "REGISTERED ENDED STRUCK_OFF"),
         ("APPLICATION", "NEW ACCEPTED REFUSED CANCELLED"),
         ("JOB IAE_JOB IMMERSION", "STARTED ENDED BROKEN SUSPENDED"),
+        ("SITUATION", "EMPLOYED NOT_EMPLOYED LOOKING"),
     ],
-    "TRAINING": [("COURSE APPRENTICESHIP", "OFFERED ENROLLED STARTED COMPLETED ABANDONED BROKEN")],
+    "TRAINING": [
+        ("COURSE APPRENTICESHIP", "OFFERED ENROLLED STARTED COMPLETED ABANDONED BROKEN"),
+        ("SITUATION", "ATTENDING DROPPED_OUT"),
+    ],
     "SOCIAL": [
         ("DIAGNOSIS", "DONE"),
         ("AID_REQUEST", "OPEN ACCEPTED REFUSED ADJOURNED DROPPED"),
         ("ACTION", "PLANNED IN_PROGRESS STANDBY DONE ABANDONED CANCELLED"),
+        ("SERVICE", "PROVIDED"),
+        ("FINANCIAL_AID", "PAID"),
     ],
     "HOUSING": [
-        ("SITUATION", "STREET SHELTER HOSTED SUPPORTED SOCIAL_HOUSING TENANT OWNER"),
+        (
+            "SITUATION",
+            "STREET SHELTER HOSTED SUPPORTED SOCIAL_HOUSING TENANT OWNER HOTEL INSTITUTION",
+        ),
+        ("NIGHT", "SHELTERED"),
+        (
+            "PROGRAMME",
+            "SHELTER TRANSITIONAL PERMANENT REHOUSING OUTREACH PREVENTION COORDINATED_ENTRY "
+            "SERVICES OTHER",
+        ),
         ("REHOUSING EVICTION_NOTICE ARREARS", "OPENED DONE CLOSED"),
     ],
     "HEALTH": [("BARRIER REFERRAL CARE", "RAISED OPEN STARTED RESOLVED STOPPED")],
@@ -52,7 +71,8 @@ DOMAIN = {
     "EXIT": [
         (
             "PATHWAY",
-            "JOB TRAINING RIGHTS_NOT_NEEDED MOVED RETIRED DEATH AGE_LIMIT DROPPED_OUT NO_SOLUTION",
+            "JOB TRAINING RIGHTS_NOT_NEEDED MOVED RETIRED DEATH AGE_LIMIT DROPPED_OUT NO_SOLUTION "
+            "HOUSED TEMPORARY INSTITUTION UNKNOWN",
         )
     ],
     "ALERT": [
@@ -100,7 +120,7 @@ def test_only_what_can_be_due_is_known_before_it_happens() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "count"),
-    [("EXIT//PATHWAY//*", 9), ("NEED//*//RAISED", 10), ("*", 172), ("NEED//HEALTH//RAISED", 1)],
+    [("EXIT//PATHWAY//*", 13), ("NEED//*//RAISED", 10), ("*", 203), ("NEED//HEALTH//RAISED", 1)],
 )
 def test_a_star_stands_for_anything(pattern: str, count: int) -> None:
     assert len(Vocabulary.load().matching(pattern)) == count
@@ -119,7 +139,7 @@ def test_a_territory_adds_codes_of_its_own() -> None:
     vocabulary = Vocabulary.load([entry("PLATFORM//VISIT//QUIZ")])
     assert vocabulary.label("PLATFORM//VISIT//QUIZ", "fr") == "Visite"
     assert vocabulary.theme_label("platform", "en")
-    assert len(vocabulary.codes) == 173
+    assert len(vocabulary.codes) == 204
 
 
 def test_additions_that_are_wrong_are_all_named() -> None:

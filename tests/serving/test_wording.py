@@ -31,7 +31,7 @@ def test_every_key_used_has_a_text_and_every_text_is_used() -> None:
     used |= {f"problem.{code}.{part}" for code in CODES for part in ("title", "detail")}
     used |= {f"problem.too_large.{kind}" for kind in ("bytes", "persons", "timelines", "events")}
     used |= {f"band.{band}" for band in ("high", "medium", "low")}
-    used |= {f"status.{status}" for status in ("unknown_person", "not_at_risk")}
+    used |= {f"status.{status}" for status in ("unknown_person", "not_at_risk", "objects")}
     used |= {f"route.{r}" for r in ("score", "score_timelines", "healthz", "readyz", "openapi")}
     used.discard("no.such.key")
     assert used == set(wording.catalogue("fr"))
