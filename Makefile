@@ -10,7 +10,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 # Idle OpenMP threads sleep instead of spinning: on a busy machine trees grow several times faster.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help demo serve test check format bench bench-features lock clean
+.PHONY: help demo serve test test-features test-rest check format bench bench-features lock clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 16
@@ -26,7 +26,13 @@ test: .venv/develop ## every test, doctest and check that a commit must pass
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	TZ=UTC $(BIN)/pytest
+	@$(MAKE) --no-print-directory -j 2 test-features test-rest
+
+# Two halves at once, one for each core; the second runs again in another time zone what may depend on it.
+test-features: .venv/develop
+	TZ=UTC $(BIN)/pytest -q -p no:cacheprovider tests/features features
+test-rest: .venv/develop
+	TZ=UTC $(BIN)/pytest -q tests/end_to_end tests/serving tests/simulator tests/training training serving simulator jalon.py
 	TZ=America/St_Johns $(BIN)/pytest -q -m "not once" tests/features tests/training
 
 check: .venv/develop ## the quick half of `test`: style, types, import directions

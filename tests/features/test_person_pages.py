@@ -16,6 +16,7 @@ from features.errors import ConfigurationError, DataError
 from features.identity import Vault
 from features.person_pages import files_of, lines_of_person, person_words, write_held
 from features.rights import Held, held_of, object_to, readmit
+from features.settings import FeaturesSettings
 from features.timelines import Timelines
 from tests.features.towns import dossier, number, opened, settings_of
 
@@ -129,10 +130,18 @@ def test_one_who_was_erased_may_be_met_again_by_each_number(tmp_path: Path) -> N
     with pytest.raises(DataError, match="a pseudonym that it knows"):
         object_to(vault, person)
     assert vault.adopt("social", [dossier(3)])[0].tolist() == [-1]
-    readmit(vault, "social", dossier(3))
+    readmit(
+        territory.home, territory.section("features", FeaturesSettings), vault, "social", dossier(3)
+    )
     assert vault.adopt("emploi", [number(3)])[0].tolist() == [-1]
     assert int(vault.adopt("social", [dossier(3)])[0][0]) > 0
     assert vault.objected().tolist() == []
     with pytest.raises(DataError, match="one of a person who was erased"):
-        readmit(vault, "social", dossier(3))
+        readmit(
+            territory.home,
+            territory.section("features", FeaturesSettings),
+            vault,
+            "social",
+            dossier(3),
+        )
     vault.close()

@@ -145,7 +145,7 @@ def test_records_go_over_chunk_borders(file: Path) -> None:
     [
         (b"", "an empty file"),
         (b"\n1;2\n", "a blank line"),
-        (b"a;b;a\n", "column(s) 'a'"),
+        (b"a;b;a\n", "repeats 1 of its 3 names"),
         (b"a;\x00\n", "NUL bytes in the header"),
         (b"a;\xe9\n", "bytes of another encoding"),
         (b"a" * 3000 + b"\n", "over 1024 bytes"),
