@@ -264,9 +264,9 @@ def rotate(
 
 def _ask(vault: Vault, pairs: list[Pair], lang: str) -> list[dict[str, Any]]:
     from features.identity.review import accept, refuse
-    from features.identity.wording import words
+    from features.texts import read_texts
 
-    text = words(lang)
+    text = read_texts("features", lang, "identity")
     accepted = []
     for pair in pairs:
         out.print(_side_by_side(pair, text))

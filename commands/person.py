@@ -135,7 +135,7 @@ def object_(
 
 @app.command()
 def readmit(where: Where, system: str, home: Home = None, as_json: AsJson = False) -> None:
-    """Let an erased person be met again, by one of their identifiers, as a new person.
+    """Let an erased person be met again by one identifier, with the pseudonym they had.
 
     The identifier is asked for, or read from standard input. The next ingest reads again the files
     that may tell of the person.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from features.catalogue import Catalogue, Feature, nearest
@@ -12,6 +10,7 @@ from features.code_sources import sources_of
 from features.errors import ConfigurationError
 from features.facts import LANGUAGES, days_text, window_text
 from features.measures import MEASURES
+from features.texts import read_texts
 
 if TYPE_CHECKING:
     from features.settings import FeaturesSettings
@@ -117,13 +116,8 @@ _FIELDS: Mapping[str, str] = {
 _STATES: Mapping[str, str] = {"present": "filled", "absent": "empty"}
 
 
-@cache
 def _french() -> dict[str, str]:
-    from babel.messages.pofile import read_po
-
-    with (files("features") / "locale" / "catalogue.fr.po").open("rb") as file:
-        catalog = read_po(file, locale="fr", abort_invalid=True)
-    return {str(message.id): str(message.string) for message in catalog if message.id}
+    return read_texts("features", "fr", "catalogue")
 
 
 def say(text: str, lang: str) -> str:

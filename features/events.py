@@ -41,7 +41,8 @@ EVENTS = pa.schema(_FIELDS)
 ``source``                name of the source in the territory file
 ``source_code``           the source's own code, kept also when it is mapped
 ``reference``             what the event is about: an appointment, contract, referral, course
-``event_id``              stable for one source row and rule; its versions share it
+``event_id``              stable for one source row and rule; its versions share it, and no other
+                          source has it
 ========================  =====================================================================
 """
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from datetime import date, timedelta
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from features.errors import ConfigurationError
 from features.measures import MEASURES
+from features.texts import read_texts
 
 if TYPE_CHECKING:
     from features.catalogue import Feature
@@ -31,24 +30,13 @@ _MIDDLE = 0.05
 """How far from the middle a rank may lie and still be told as the middle."""
 
 
-@cache
 def messages(lang: str) -> dict[str, str]:
     """Every sentence of a language by its key, read from `features/locale`.
 
     Raises:
         ConfigurationError: a language that there is no catalogue of.
     """
-    from babel.messages.pofile import read_po
-
-    if lang not in LANGUAGES:
-        raise ConfigurationError(
-            f"reading sentences in '{lang}'",
-            expected=" or ".join(LANGUAGES),
-            hint="Ask for one of those.",
-        )
-    with (files("features") / "locale" / f"{lang}.po").open("rb") as file:
-        catalog = read_po(file, locale=lang, abort_invalid=True)
-    return {str(message.id): str(message.string) for message in catalog if message.id}
+    return read_texts("features", lang)
 
 
 def sentence(feature: Feature, value: float, last_day: int | None, lang: str) -> str:
@@ -81,8 +69,8 @@ def sentence(feature: Feature, value: float, last_day: int | None, lang: str) ->
         'Missed appointments: 0 in 90 days'
         >>> sentence(missed, 0.0, None, "de")
         Traceback (most recent call last):
-        features.errors.ConfigurationError: reading sentences in 'de'. Expected fr or en. Hint: \
-Ask for one of those.
+        features.errors.ConfigurationError: reading texts in 'de'. Expected fr or en. Hint: \
+Ask for one of the two.
     """
     texts = messages(lang)
     if not _latest_is_measured(feature) and not feature.measure.startswith("month_"):

@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from features.errors import DataError
 from features.facts import LANGUAGES, day_text
 from features.report_pages import Words
 from features.rights import Held
+from features.texts import read_texts
 
 __all__ = ["files_of", "lines_of_person", "person_words", "write_held"]
 
@@ -41,13 +41,8 @@ def person_words(lang: str) -> Words:
         >>> person_words("fr")["events"], person_words("en")["events"]
         ('Événements', 'Events')
     """
-    from babel.messages.pofile import read_po
-
     shared = Words.of(lang)
-    with (files("features") / "locale" / f"person.{lang}.po").open("rb") as file:
-        catalog = read_po(file, locale=lang, abort_invalid=True)
-    own = {str(message.id): str(message.string) for message in catalog if message.id}
-    return Words(lang, {**shared.texts, **own})
+    return Words(lang, {**shared.texts, **read_texts("features", lang, "person")})
 
 
 def files_of(held: Held) -> dict[str, bytes]:
@@ -150,14 +145,14 @@ def _value(event: Mapping[str, Any], words: Words) -> str:
 
 
 def _page(held: Held, lang: str) -> str:
-    from features.report_pages import _environment
+    from features.report_pages import environment
 
     words = person_words(lang)
     themes: dict[str, list[str]] = {}
     for one in held.features:
         if one["value"] is not None:
             themes.setdefault(one["theme"][lang], []).append(one["sentence"][lang])
-    return _environment().get_template("person.html").render(
+    return environment().get_template("person.html").render(
         w=words, held=held, lang=lang, themes=themes,
         on=lambda said: day_text(date.fromisoformat(said[:10]), lang),
         value=lambda event: _value(event, words),

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from features.errors import ConfigurationError
 from features.facts import LANGUAGES, days_text
 from features.ledger import write_json, write_text
 from features.quality import REASONS, IngestReport, SourceFigures
+from features.texts import read_texts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -56,15 +56,7 @@ class Words:
         Raises:
             ConfigurationError: no catalogue of that language.
         """
-        from babel.messages.pofile import read_po
-
-        if lang not in LANGUAGES:
-            raise ConfigurationError(
-                f"reading texts in '{lang}'", expected="fr or en", hint="Ask for one of the two."
-            )
-        with (files("features") / "locale" / f"report.{lang}.po").open("rb") as file:
-            catalog = read_po(file, locale=lang, abort_invalid=True)
-        return cls(lang, {str(m.id): str(m.string) for m in catalog if m.id})
+        return cls(lang, read_texts("features", lang, "report"))
 
     def __getitem__(self, key: str) -> str:
         found = self.texts.get(key)
@@ -146,7 +138,7 @@ def page_of(source: SourceFigures, report: IngestReport, lang: str) -> str:
     said = source.as_dict()
     words = Words.of(lang)
     recent = list(source.activity.items())[-SHOWN_WEEKS:]
-    return _environment().get_template("source.html").render(
+    return environment().get_template("source.html").render(
         w=words, source=source, said=said, report=report, feed=source.feed,
         kept=sum(file.mapped for file in source.files),
         weeks=recent, bars=_bars([events for _, events in recent]),
@@ -162,7 +154,7 @@ def pages_of(report: IngestReport, lang: str) -> str:
         report: An ingest.
         lang: `fr` or `en`.
     """
-    return _environment().get_template("sources.html").render(
+    return environment().get_template("sources.html").render(
         w=Words.of(lang), report=report, silent=report.silent,
         pages={source.name: f"sources/{_name(source.name, lang)}" for source in report.sources},
         other=_name("sources", _other(lang)),
@@ -206,7 +198,7 @@ def _bars(values: list[int]) -> dict[str, Any]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(

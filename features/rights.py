@@ -227,7 +227,7 @@ def object_to(vault: Vault, person: int, *, stands: bool = True) -> bool:
 def readmit(
     home: Path, settings: FeaturesSettings, vault: Vault, system: str, identifier: str
 ) -> int:
-    """Let an erased person's identifier be met again, as that of a new person.
+    """Let an erased person's identifier be met again, with the pseudonym it had.
 
     For one who comes back: after data were kept no longer than allowed, or on their own request.
     Each identifier by which services know them is to be given once, before the next ingest. That

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
-from babel.messages.pofile import read_po
-
+from features.texts import read_texts
 from serving.settings import Language
 
 __all__ = ["LANGUAGES", "catalogue", "text"]
@@ -14,13 +10,9 @@ __all__ = ["LANGUAGES", "catalogue", "text"]
 LANGUAGES: tuple[Language, ...] = ("fr", "en")
 
 
-@cache
 def catalogue(lang: Language) -> dict[str, str]:
     """Every text of a language by its key, read from ``serving/locale/<lang>.po``."""
-    file = Path(__file__).with_name("locale") / f"{lang}.po"
-    with file.open("rb") as stream:
-        messages = read_po(stream, locale=lang)
-    return {str(message.id): str(message.string) for message in messages if message.id}
+    return read_texts("serving", lang)
 
 
 def text(key: str, lang: Language, **values: object) -> str:

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
 from features.errors import ConfigurationError
+from features.texts import LANGUAGES, read_texts
 
 __all__ = ["LANGUAGES", "text", "texts"]
 
-LANGUAGES = ("fr", "en")
 
-
-@cache
 def texts(lang: str) -> dict[str, str]:
     """Every text of a language by its key.
 
     Raises:
         ConfigurationError: no catalogue of that language.
     """
-    from babel.messages.pofile import read_po
-
-    if lang not in LANGUAGES:
-        raise ConfigurationError(
-            f"reading texts in '{lang}'", expected="fr or en", hint="Ask for one of the two."
-        )
-    with Path(__file__).with_name("locale").joinpath(f"{lang}.po").open("rb") as file:
-        catalog = read_po(file, locale=lang, abort_invalid=True)
-    return {str(m.id): str(m.string) for m in catalog if m.id}
+    return read_texts("training", lang)
 
 
 def text(key: str, lang: str, **values: object) -> str:

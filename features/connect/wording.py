@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 from features.errors import ConfigurationError
+from features.texts import read_texts
 
 __all__ = ["Texts"]
 
@@ -36,15 +36,7 @@ class Texts:
         Raises:
             ConfigurationError: no catalogue of that language.
         """
-        from babel.messages.pofile import read_po
-
-        if lang not in ("fr", "en"):
-            raise ConfigurationError(
-                f"reading texts in '{lang}'", expected="fr or en", hint="Ask for one of the two."
-            )
-        with (files("features") / "locale" / f"connect.{lang}.po").open("rb") as file:
-            catalog = read_po(file, locale=lang, abort_invalid=True)
-        return cls(lang, {str(m.id): str(m.string) for m in catalog if m.id})
+        return cls(lang, read_texts("features", lang, "connect"))
 
     def __call__(self, key: str, /, **values: object) -> str:
         """A text, with its values filled in."""

@@ -180,12 +180,14 @@ def test_pairs_side_by_side_are_in_french_by_default(territory: Territory) -> No
 
     from commands.identity import _side_by_side
     from features.identity.review import open_pairs
-    from features.identity.wording import words
+    from features.texts import read_texts
 
     vault = Vault.open(territory.home / "identity")
     console = Console(width=120, force_terminal=False)
     with console.capture() as shown:
-        console.print(_side_by_side(open_pairs(vault, 1)[0], words("fr")))
+        console.print(
+            _side_by_side(open_pairs(vault, 1)[0], read_texts("features", "fr", "identity"))
+        )
     vault.close()
     assert "date de naissance" in shown.get()
     assert "Quattrocento" in shown.get()

@@ -127,12 +127,17 @@ def test_columns_of_other_kinds_tell_rows_apart_too() -> None:
     assert sorted(as_python(superseded_at(narrow)), key=str) == [START, None]
 
 
+def of_one_source(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """An event id is a hash of its source, too: no two sources share one."""
+    return [row | {"source": "social" if row["event_id"] in "ab" else "health"} for row in rows]
+
+
 VERSIONS = st.lists(
     ROW, min_size=1, max_size=12, unique_by=lambda row: (row["event_id"], row["recorded_at"])
-)
+).map(of_one_source)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None)
 @given(VERSIONS, st.integers(0, 12), st.booleans(), st.integers(0, 6))
 def test_what_is_stored_is_what_event_ids_say(
     tmp_path_factory: pytest.TempPathFactory,
