@@ -9,7 +9,6 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import yaml
 from pydantic import ValidationError
 
 from features.catalogue import Catalogue, Feature, nearest
@@ -17,6 +16,7 @@ from features.errors import ConfigurationError
 from features.events import WITHDRAWN
 from features.measures import MEASURES, Measure
 from features.settings import FeatureGroup, FeaturesSettings
+from features.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from features.vocabulary import Vocabulary
@@ -42,7 +42,7 @@ def default_groups() -> tuple[FeatureGroup, ...]:
     """
     text = (files("features") / "catalogue.yaml").read_text(encoding="utf-8")
     try:
-        return tuple(FeatureGroup.model_validate(item) for item in yaml.safe_load(text)["groups"])
+        return tuple(FeatureGroup.model_validate(item) for item in read_yaml(text)["groups"])
     except ValidationError as error:
         lines = "\n  ".join(f"{e['loc']}: {e['msg']}" for e in error.errors(include_url=False))
         raise ConfigurationError(f"reading features/catalogue.yaml\n  {lines}") from error

@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any, cast
 
-import yaml
+from features.yaml_text import read_yaml
 
 __all__ = ["Located", "expanded", "preset_names", "written"]
 
@@ -111,7 +111,7 @@ def written(source: Mapping[str, Any], place: Located) -> Located | None:
 @lru_cache(maxsize=8)
 def _read(name: str) -> dict[str, Any]:
     file = resources.files("features.sources").joinpath("presets", f"{name}.yaml")
-    return cast("dict[str, Any]", yaml.safe_load(file.read_text(encoding="utf-8")))
+    return cast("dict[str, Any]", read_yaml(file.read_text(encoding="utf-8")))
 
 
 def _taken(source: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from features.errors import ConfigurationError
 from features.presets import written
+from features.yaml_text import LOADER
 
 __all__ = ["Fault", "Placed", "Territory", "check_sections", "find_territory"]
 
@@ -308,8 +309,14 @@ def _load(file: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
 
     try:
         text = file.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        loader = LOADER(text)
+        try:
+            node = loader.get_single_node()
+            if node is not None:
+                walk(node, ())
+            content = None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         raise ConfigurationError(
@@ -325,8 +332,6 @@ def _load(file: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
             got=type(content).__name__,
             hint="Start from territories/demo/territory.yaml.",
         )
-    if node is not None:
-        walk(node, ())
     if doubles:
         raise ConfigurationError("\n  ".join(["territory file:", *doubles]), hint="Keep one.")
     return content, lines
